@@ -1,0 +1,192 @@
+"""Dockerfile text -> `Dockerfile`, a tuple of `Instruction`s (on BuildKit's own parser)."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import dockerfile as parser
+
+from labkit.errors import DockerfileError
+from labkit.words import _
+
+KEYWORDS = (
+    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN"
+    " SHELL STOPSIGNAL USER VOLUME WORKDIR"
+).split()
+_FILES = {"RUN", "COPY", "ADD", "WORKDIR"}
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction of a Dockerfile; it threads through Step and Layer.
+
+    `stage` counts from 0 and is None for an ARG above the first FROM; `index` counts from 0
+    over the whole file; `line` and `end_line` count from 1. `text` is the instruction on one
+    line, as written. `json` is true for the exec form (`["flask", "run"]`).
+    """
+
+    stage: int | None
+    index: int
+    line: int
+    end_line: int
+    keyword: str
+    text: str
+    flags: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    json: bool = False
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether it can change files: RUN, COPY, ADD, WORKDIR. The others write metadata."""
+        return self.keyword in _FILES
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether it only writes metadata (ENV, ENTRYPOINT, ...): no file, so no layer."""
+        return not self.changes_files and self.keyword != "FROM"
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    """The text of a Dockerfile and its instructions, in the order of the file."""
+
+    text: str
+    instructions: tuple[Instruction, ...]
+
+    def stage(self, number: int) -> tuple[Instruction, ...]:
+        """The instructions of one stage, its FROM first."""
+        return tuple(i for i in self.instructions if i.stage == number)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The name of every stage: what stands after AS, else "stage-N" as BuildKit says."""
+        froms = [i for i in self.instructions if i.keyword == "FROM"]
+        return tuple(_stage_name(i) or f"stage-{n}" for n, i in enumerate(froms))
+
+    def final_stage(self, target: str | None = None) -> int:
+        """The number of the stage that is built: `target` (a name or a number), else the last.
+
+        Raises DockerfileError where there is no such stage.
+        """
+        names = [name.lower() for name in self.stages]
+        if not target:
+            return len(names) - 1
+        if target.lower() in names:
+            return names.index(target.lower())
+        if target.isdigit() and int(target) < len(names):
+            return int(target)
+        raise DockerfileError(
+            _("There is no stage “{target}” in the Dockerfile.").format(target=target),
+            _("The stages are: {names}.").format(names=", ".join(self.stages)),
+            _("Give one of these names as target=, or leave it out for the last stage."),
+        )
+
+    def base(self, number: int, build_args: dict | None = None) -> str:
+        """What stage `number` is FROM, with the ARGs above the first FROM put in."""
+        values = {}
+        for instruction in self.instructions:
+            if instruction.stage is None and instruction.keyword == "ARG":
+                values |= _arguments(instruction)
+        values |= {k: v for k, v in (build_args or {}).items() if k in values}
+        return expand(self.stage(number)[0].arguments[0], values)
+
+    def base_stage(self, number: int) -> int | None:
+        """The earlier stage that stage `number` is FROM; None where it is an image."""
+        name = self.stage(number)[0].arguments[0].lower()
+        names = [n.lower() for n in self.stages[:number]]
+        return names.index(name) if name in names else None
+
+
+def expand(text: str, values: dict) -> str:
+    """The text with $NAME, ${NAME} and ${NAME:-default} put in; unknown names are empty.
+
+    >>> expand("ubuntu:${V:-24.04}", {}), expand("$A-b", {"A": "x"})
+    ('ubuntu:24.04', 'x-b')
+    """
+    return _VARIABLE.sub(lambda m: values.get(m[1] or m[2]) or m[3] or "", text)
+
+
+def parse(text: str) -> Dockerfile:
+    """The Dockerfile that the text holds.
+
+    Raises DockerfileError for an empty text, an unknown instruction, an instruction without
+    arguments, and a text that does not begin with FROM.
+
+    >>> [i.keyword for i in parse("from ubuntu:24.04\\n# why\\nRUN true").instructions]
+    ['FROM', 'RUN']
+    """
+    if not text.strip():
+        raise DockerfileError(_("The Dockerfile is empty."), next_step=_FIRST())
+    try:
+        commands = parser.parse_string(text)
+    except parser.GoParseError as error:
+        raise DockerfileError(
+            _("The Dockerfile cannot be read: {error}.").format(error=error), next_step=_FIRST()
+        ) from error
+    stage, instructions = None, []
+    for index, command in enumerate(commands):
+        if command.cmd.upper() == "FROM":
+            stage = 0 if stage is None else stage + 1
+        _check(command, stage)
+        instructions.append(_instruction(command, stage, index))
+    if stage is None:
+        raise DockerfileError(_("The Dockerfile has no FROM."), next_step=_FIRST())
+    return Dockerfile(text, tuple(instructions))
+
+
+def load(path: Path) -> Dockerfile:
+    """The Dockerfile in a file."""
+    return parse(path.read_text(encoding="utf-8-sig"))
+
+
+def _FIRST():
+    return _("Begin with FROM and a base image, for example: FROM ubuntu:24.04")
+
+
+def _check(command, stage):
+    keyword, line = command.cmd.upper(), command.start_line
+    if keyword not in KEYWORDS:
+        close = difflib.get_close_matches(keyword, KEYWORDS, 1, 0.5)
+        hint = _("Did you mean {name}?").format(name=close[0]) if close else ""
+        raise DockerfileError(
+            _("Line {line}: Docker knows no instruction {name}.").format(line=line, name=keyword),
+            _("It knows: {names}.").format(names=", ".join(KEYWORDS)),
+            hint or _("Write one of these, or put # before a comment."),
+        )
+    if not (command.value and command.value[0]) and not command.heredocs and not command.json:
+        raise DockerfileError(
+            _("Line {line}: {name} has no arguments.").format(line=line, name=keyword),
+            next_step=_("Write the arguments after {name}, on the same line.").format(name=keyword),
+        )
+    if stage is None and keyword != "ARG":
+        raise DockerfileError(
+            _("Line {line}: {name} stands before FROM.").format(line=line, name=keyword),
+            next_step=_FIRST(),
+        )
+
+
+def _instruction(command, stage, index):
+    text = " ".join(command.original.split("\n", 1)[0].split())
+    return Instruction(
+        stage=stage,
+        index=index,
+        line=command.start_line,
+        end_line=command.end_line,
+        keyword=command.cmd.upper(),
+        text=text,
+        flags=command.flags,
+        arguments=command.value,
+        json=command.json,
+    )
+
+
+def _stage_name(instruction):
+    words = instruction.arguments
+    return words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else None
+
+
+def _arguments(instruction):
+    pairs = (word.partition("=") for word in instruction.arguments)
+    return {name: value.strip("\"'") for name, _, value in pairs}
