@@ -1,0 +1,198 @@
+"""BuildKit's `--progress=rawjson` events -> rows.
+
+The objects are `client.SolveStatus` of moby/buildkit, client/graph.go. The numbers in a
+vertex's name (`[2/5] RUN ...`, `[builder 2/3] COPY ...`) are set by `prefixCommand` in
+frontend/dockerfile/dockerfile2llb/convert.go.
+"""
+
+import base64
+import re
+from datetime import datetime
+
+from labkit.progress import Reader, Row, State, Step
+
+_NUMBERED = re.compile(r"^\[(?:(?P<stage>\S+) )? *(?P<number>\d+)/\d+\] (?P<rest>.*)", re.S)
+_CONTEXT = re.compile(r"^\[context (?P<name>\S+)\] (?!load metadata)")
+_METADATA = re.compile(r"load metadata for (?P<image>\S+)$")
+_EXIT_CODE = re.compile(r"exit code: (\d+)")
+_ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )*(.*)", re.M | re.S)
+
+
+class BuildKitReader(Reader):
+    """Keeps the rows of a BuildKit build.
+
+    ENV, ENTRYPOINT and the other metadata have no vertex of their own: they take the state of
+    the step before them, or right after FROM of the step after them.
+    """
+
+    def __init__(self, dockerfile, stands_in=None, target=None):
+        super().__init__(dockerfile, stands_in)
+        self._final = dockerfile.final_stage(target)
+        self._numbers = self._number_rows()
+        self._vertices: dict[str, Row | None] = {}
+        self._intervals: dict[str, dict] = {}
+        self._began: float | None = None
+        self._pulled: set[int] = set()
+
+    def _number_rows(self):
+        """(stage, n) -> row, as `[n/m]` counts; FROM counts only where it is an image."""
+        numbers = {}
+        for stage in range(len(self.dockerfile.stages)):
+            base = self.dockerfile.base(stage)
+            named = self.dockerfile.base_stage(stage) is not None or base == "scratch"
+            number = 1 if named or (self.stands_in and base == self.stands_in[0]) else 2
+            numbers[stage, 1] = self.row(self.dockerfile.stage(stage)[0])
+            for instruction in self.dockerfile.stage(stage):
+                if instruction.changes_files and instruction.arguments != ("/",):
+                    numbers[stage, number] = self.row(instruction)
+                    number += 1
+        return numbers
+
+    def feed(self, at, event):
+        touched = None
+        if "labkit" in event:
+            self.note(event["labkit"])
+        for vertex in event.get("vertexes") or ():
+            touched = self._vertex(vertex) or touched
+        for status in event.get("statuses") or ():
+            self._status(status)
+        for log in event.get("logs") or ():
+            touched = self._log(log) or touched
+        return touched
+
+    def note(self, event):
+        if event.get("stderr"):
+            found = _ERROR.search(event["stderr"])
+            event = {**event, "stderr": found[1].strip() if found else event["stderr"].strip()}
+        super().note(event)
+
+    def _find(self, vertex) -> Row | None:
+        if vertex["digest"] not in self._vertices:
+            self._vertices[vertex["digest"]] = self._match(vertex["name"])
+        return self._vertices[vertex["digest"]]
+
+    def _match(self, name):
+        if found := _CONTEXT.match(name):
+            return self._from(found["name"])
+        found = _NUMBERED.match(name)
+        if not found:
+            return None
+        stage = self._stage(found["stage"])
+        row = self._numbers.get((stage, int(found["number"])))
+        if found["rest"].startswith("FROM"):
+            return self.row(self.dockerfile.stage(stage)[0])
+        keyword = found["rest"].split(" ", 1)[0]
+        return row if row and row.instruction.keyword == keyword else None
+
+    def _stage(self, name):
+        names = self.dockerfile.stages
+        if name and name.lower() in names:
+            return names.index(name.lower())
+        return self._final if len(names) > 1 else 0
+
+    def _from(self, image):
+        """The row of the first FROM with this image, as written or with its full name."""
+        for stage in range(len(self.dockerfile.stages)):
+            base = self.dockerfile.base(stage)
+            if image in (base, f"{base}:latest") or image.split("@")[0].endswith(
+                (f"/{base}", f"/{base}:latest")
+            ):
+                return self.row(self.dockerfile.stage(stage)[0])
+        return None
+
+    def _vertex(self, vertex):
+        row, error = self._find(vertex), vertex.get("error", "")
+        if row is None and error and (found := _METADATA.search(vertex["name"])):
+            row = self._from(found["image"])
+        if row is None:
+            return None
+        self._time(row, vertex)
+        if vertex.get("completed"):
+            row.reached, row.running = True, False
+            row.cached = row.cached or vertex.get("cached", False) or self._was_here(row)
+        if error and "context canceled" in error:
+            row.reached = False
+        elif error:
+            self._fail(row, error)
+        return row
+
+    def _was_here(self, row):
+        """FROM takes what is in the engine, unless the base had to be pulled first."""
+        return row.instruction.keyword == "FROM" and id(row) not in self._pulled
+
+    def _fail(self, row, error):
+        row.error = error
+        code = _EXIT_CODE.search(error)
+        row.exit_code = int(code[1]) if code else None
+
+    def _time(self, row, vertex):
+        """A vertex may start and complete several times: its seconds are the sum."""
+        if not vertex.get("started"):
+            return
+        started = _seconds(vertex["started"])
+        self._began = self._began or started
+        intervals = self._intervals.setdefault(vertex["digest"], {})
+        completed = vertex.get("completed")
+        intervals[started] = _seconds(completed) if completed else None
+        row.running = not completed
+        row.started = min(intervals) - self._began
+        row.seconds = sum(end - start for start, end in intervals.items() if end)
+
+    def _status(self, status):
+        row = self._vertices.get(status["vertex"])
+        if row and row.instruction.keyword == "FROM" and status.get("total"):
+            self._pulled.add(id(row))
+            row.cached = False
+
+    def _log(self, log):
+        row = self._vertices.get(log["vertex"])
+        if row:
+            row.log.add(base64.b64decode(log["data"]).decode(errors="replace"))
+        return row
+
+    def steps(self):
+        steps = []
+        for stage in range(len(self.dockerfile.stages)):
+            rows = [row for row in self.rows if row.instruction.stage == stage]
+            steps += self._steps(rows)
+        return tuple(steps)
+
+    def _steps(self, rows) -> list[Step]:
+        states = [self._from_state(rows)]
+        for row in rows[1:]:
+            if row.instruction.is_metadata or row.instruction.arguments == ("/",):
+                states.append(None)
+            else:
+                states.append(row.state())
+        return [row.step(s) for row, s in zip(rows, _fill(states, rows))]
+
+    def _from_state(self, rows) -> State:
+        """The state of FROM; scratch and another stage have no vertex, but are there at once."""
+        row = rows[0]
+        if row.reached or row.error:
+            return row.state()
+        used = row.instruction.stage == self._final and not self.error
+        return State.CACHED if used or any(r.reached or r.error for r in rows) else row.state()
+
+
+def _fill(states, rows):
+    """Give the steps without a vertex the state of their neighbour."""
+    filled = [states[0]]
+    for position, state in enumerate(states[1:], 1):
+        filled.append(state or _neighbour(filled[-1], states[position:], filled))
+    return filled
+
+
+def _neighbour(before, after, filled):
+    if before in (State.FAILED, State.NOT_REACHED):
+        return State.NOT_REACHED
+    if len(filled) > 1:
+        return before
+    following = next((state for state in after if state), State.CACHED)
+    return State.CACHED if following is State.CACHED else State.RAN
+
+
+def _seconds(stamp: str) -> float:
+    """RFC 3339 with up to nine digits of a second -> seconds since 1970."""
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    return datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{fraction or 0}")
