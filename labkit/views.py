@@ -1,0 +1,109 @@
+"""Records -> HTML and plain text. The one place where text is escaped for HTML.
+
+The plain text is stable: no duration, no digest, no size, no path. Lessons keep it as their
+checked output; everything that varies is in the HTML.
+"""
+
+import html
+
+from labkit.words import _
+
+# Okabe-Ito, which most colour-blind people can tell apart; each has a sign or a word beside it.
+COLOURS = {
+    "RAN": "#0072B2",
+    "CACHED": "#009E73",
+    "FAILED": "#D55E00",
+    "NOT_REACHED": "#767676",
+    "RUNNING": "#E69F00",
+}
+SIGNS = {"RAN": "▶", "CACHED": "✓", "FAILED": "✗", "NOT_REACHED": "·", "RUNNING": "…"}
+
+_STYLE = "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px"
+_CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 13px"
+_CELL = "text-align: {align}; padding: 3px 12px 3px 0; vertical-align: top; background: none"
+
+
+def escape(text) -> str:
+    """The text as it must stand in HTML, in an attribute too."""
+    return html.escape(str(text), quote=True)
+
+
+class Raw(str):
+    """HTML that `escape` or this module made; a cell of this kind is put in as it is."""
+
+
+def state(name: str) -> Raw:
+    """A step's state with its colour and its sign."""
+    return Raw(
+        f'<span style="color: {COLOURS[name]}; font-weight: 600; white-space: nowrap">'
+        f"{SIGNS[name]} {escape(state_word(name))}</span>"
+    )
+
+
+def state_word(name: str) -> str:
+    """A step's state in the learner's language."""
+    return {
+        "RAN": _("ran"),
+        "CACHED": _("cached"),
+        "FAILED": _("failed"),
+        "NOT_REACHED": _("not reached"),
+        "RUNNING": _("running"),
+    }[name]
+
+
+def code(text) -> Raw:
+    """Text in the type of code."""
+    return Raw(f'<code style="{_CODE}; background: none; white-space: pre-wrap">{escape(text)}</code>')
+
+
+def box(*parts: str) -> str:
+    """What a notebook shows: one `<div class="labkit">` around parts that are HTML already."""
+    return f'<div class="labkit" style="{_STYLE}">{"".join(parts)}</div>'
+
+
+def paragraph(text) -> Raw:
+    inner = text if isinstance(text, Raw) else escape(text)
+    return Raw(f'<p style="margin: 4px 0 6px">{inner}</p>')
+
+
+def alert(text) -> Raw:
+    """A passage in the red of failures, line breaks kept."""
+    return Raw(
+        f'<div style="border-left: 4px solid {COLOURS["FAILED"]}; padding: 4px 10px; '
+        f'margin: 4px 0 8px; white-space: pre-wrap; {_CODE}; overflow-x: auto">{escape(text)}</div>'
+    )
+
+
+def table(head, rows, right=()) -> Raw:
+    """A table; cells that are not Raw are escaped; `right` are the columns of numbers."""
+    lines = ["<tr>" + "".join(_cell("th", c, n in right) for n, c in enumerate(head)) + "</tr>"]
+    for row in rows:
+        lines.append("<tr>" + "".join(_cell("td", c, n in right) for n, c in enumerate(row)) + "</tr>")
+    return Raw(
+        '<table style="border-collapse: collapse; margin: 4px 0">' + "".join(lines) + "</table>"
+    )
+
+
+def _cell(tag, content, right):
+    inner = content if isinstance(content, Raw) else escape(content)
+    style = _CELL.format(align="right" if right else "left")
+    return f'<{tag} style="{style}">{inner}</{tag}>'
+
+
+def text_table(rows, gap="  ") -> str:
+    """Rows of strings as aligned columns; the last column is not padded.
+
+    >>> print(text_table([("1", "FROM x", "cached"), ("10", "RUN", "ran")]))
+    1   FROM x  cached
+    10  RUN     ran
+    """
+    rows = [tuple(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+    )
+
+
+def short(text: str, limit: int = 72) -> str:
+    """The text, cut in its end to at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
