@@ -1,10 +1,20 @@
 """The builders: a `Request` -> a `Recording`, while every event is told as it comes.
 
 BuildKit is reached by the docker CLI, since the SDK has only the classic builder; that one by
-the SDK. Both leave the image in the engine with labkit's label on it.
+the SDK. Both leave the image in the engine with labkit's label on it, and both give equal Builds
+for equal input, apart from what truly differs:
+
+- Metadata (ENV, ENTRYPOINT, ...) has no step in BuildKit: it takes its neighbour's state.
+- `no_cache` leaves WORKDIR and metadata CACHED in BuildKit; the classic builder runs them again.
+- A RUN that changes nothing leaves a layer of 0 bytes in BuildKit, none in the classic builder.
+- A COPY whose source is missing breaks BuildKit's build off at once: the RUN above it may be RAN
+  or NOT_REACHED, by chance. The classic builder has run it by then.
+- BuildKit leaves out a stage that nothing needs (NOT_REACHED); the classic builder builds it.
+- Sizes: the containerd store counts blocks on disk, Podman the layer's tar, the others the files.
 """
 
 import itertools
+import json
 import shlex
 import signal
 import subprocess
@@ -83,6 +93,7 @@ def describe(engine: Engine, image: str) -> dict:
     """The image's inspect, its history and what layer counts are needed to read them."""
     with speaking(_("The engine does not tell about the image {name}.").format(name=image)):
         inspected = engine.client.api.inspect_image(image)
+        inspected.pop("GraphDriver", None)  # Paths of the engine's machine, of no use here.
         history = _without_label(engine.client.api.history(image))
         return {
             "image": inspected,
@@ -94,7 +105,8 @@ def describe(engine: Engine, image: str) -> dict:
 def _without_label(history):
     """The history less the row of the label that labkit adds: the classic builder makes one."""
     rows = tuple(history)
-    added = rows and f"LABEL {LABEL}=" in (rows[0].get("CreatedBy") or "")
+    newest = rows[0].get("CreatedBy") or "" if rows else ""
+    added = f"LABEL {LABEL}=" in newest.replace('"', "")  # Podman quotes, Docker does not.
     return rows[1:] if added else rows
 
 
@@ -155,8 +167,8 @@ class Recorder:
 
 def _buildkit(engine, request, recorder) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
-        id_file = Path(folder, "id")
-        argv = _buildkit_argv(request, "--progress=rawjson", f"--iidfile={id_file}",
+        told = Path(folder, "metadata.json")
+        argv = _buildkit_argv(request, "--progress=rawjson", f"--metadata-file={told}",
                               f"--label={LABEL}={request.label}")
         process = subprocess.Popen(
             argv,
@@ -177,7 +189,9 @@ def _buildkit(engine, request, recorder) -> str | None:
         finally:
             process.stderr.close()
         if process.returncode == 0:
-            return id_file.read_text().strip()
+            # The digest that the engine knows it by; --iidfile gives the config's, which the
+            # containerd store does not look up.
+            return json.loads(told.read_text())["containerimage.digest"]
         recorder.add({"labkit": {"stderr": words}})
         return None
 

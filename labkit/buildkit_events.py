@@ -31,6 +31,7 @@ class BuildKitReader(Reader):
         self._numbers = self._number_rows()
         self._vertices: dict[str, Row | None] = {}
         self._intervals: dict[str, dict] = {}
+        self._completions: dict[str, dict] = {}
         self._began: float | None = None
         self._pulled: set[int] = set()
 
@@ -109,12 +110,23 @@ class BuildKitReader(Reader):
         self._time(row, vertex)
         if vertex.get("completed"):
             row.reached, row.running = True, False
-            row.cached = row.cached or vertex.get("cached", False) or self._was_here(row)
+            row.cached = self._last_is_cached(vertex) or self._was_here(row)
         if error and "context canceled" in error:
             row.reached = False
         elif error:
             self._fail(row, error)
         return row
+
+    def _last_is_cached(self, vertex):
+        """Whether the completion with the latest time is a cached one.
+
+        A vertex may be told as cached while it still runs, when another step breaks the build
+        off, and looks up its inputs' contents before it is found in the cache.
+        """
+        ended = self._completions.setdefault(vertex["digest"], {})
+        stamp = _seconds(vertex["completed"])
+        ended[stamp] = ended.get(stamp, False) or vertex.get("cached", False)
+        return ended[max(ended)]
 
     def _was_here(self, row):
         """FROM takes what is in the engine, unless the base had to be pulled first."""

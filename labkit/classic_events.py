@@ -9,8 +9,8 @@ import re
 
 from labkit.progress import Reader
 
-_STEP = re.compile(r"^Step (\d+)/\d+ : ")
-_PODMAN_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: ")
+_STEP = re.compile(r"^Step (\d+)/\d+ : (\w+)")
+_PODMAN_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (\w+)")
 _IMAGE = re.compile(r"^ ?-+> ([0-9a-f]{11,64})$")
 _CACHED = re.compile(r"^ ?-+> Using cache(?: ([0-9a-f]{11,64}))?$")
 _NOISE = re.compile(
@@ -58,7 +58,8 @@ class ClassicReader(Reader):
 
     def _line(self, at, line):
         bare = line.rstrip("\n")
-        if row := self._begins(bare):
+        row = self._begins(bare)
+        if row:
             return self._begin(at, row)
         if self._current is None:
             return None
@@ -67,26 +68,25 @@ class ClassicReader(Reader):
             self._current.image_id = found[1] or ""
         elif found := _IMAGE.match(bare):
             self._current.image_id = found[1]
-        elif bare and not _NOISE.match(bare):
+        elif not _NOISE.match(bare) and (bare or self._current.log.last_line()):
             self._current.log.add(line)
         return self._current
 
     def _begins(self, line):
         """The row whose step the line opens; False for a step that labkit itself added."""
         if found := _STEP.match(line):
-            position = int(found[1]) - 1
-            instructions = self.dockerfile.instructions
-            known = position < len(instructions) and instructions[position].stage is not None
-            return self._known(instructions[position]) if known else self._close()
+            return self._known(self.dockerfile.instructions, found[1], found[2])
         if found := _PODMAN_STEP.match(line):
-            stage = self.dockerfile.stage(int(found[1]) - 1 if found[1] else self._final)
-            position = int(found[2]) - 1
-            return self._known(stage[position]) if position < len(stage) else self._close()
+            stage = int(found[1]) - 1 if found[1] else self._final
+            return self._known(self.dockerfile.stage(stage), found[2], found[3])
         return None
 
-    def _known(self, instruction):
+    def _known(self, instructions, number, keyword):
         self._close()
-        return self.row(instruction)
+        position = int(number) - 1
+        found = instructions[position] if position < len(instructions) else None
+        fits = found and found.stage is not None and found.keyword == keyword.upper()
+        return self.row(found) if fits else False
 
     def _close(self):
         if self._current:

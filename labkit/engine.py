@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import requests
 
-from labkit import private
+from labkit import packages, private
 from labkit.errors import BuildError, EngineClosed, EngineError, EngineStopped, NoEngine
 from labkit.words import _
 
@@ -182,7 +182,7 @@ def _context() -> tuple[str, str] | None:
 def _bad_context(name, error):
     return NoEngine(
         _("The docker context {name} cannot be read.").format(name=name or ""),
-        str(error or ""),
+        str(error or _("There is none of this name among the contexts of this user.")),
         _("`docker context ls` shows those there are; `docker context use default` goes back."),
     )
 
@@ -233,7 +233,12 @@ def _no_engine():
         return EngineStopped(_("Docker Desktop is not started."), tried, _start_line(""))
     if shutil.which("dockerd"):
         return EngineStopped(_("Docker is installed, but does not run."), tried, _start_line(""))
-    return NoEngine(_("There is no Docker engine on this machine."), tried, private.install_line())
+    return NoEngine(_("There is no Docker engine on this machine."), tried, _install())
+
+
+def _install():
+    anywhere = _("Install Docker: https://docs.docker.com/engine/install/")
+    return packages.install_line() or anywhere
 
 
 @contextmanager

@@ -1,16 +1,20 @@
 """`Lab`: the one object that joins engine, builder and model."""
 
+import os
 import re
+import tarfile
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import base, builders, builds, containers, dockerfile, history, live, recording, views
+from labkit import base, builders, builds, containers, dockerfile, history, live, recording, views, xray
 from labkit.builders import LABEL, Request
 from labkit.builds import Build
 from labkit.engine import Engine, find, speaking
 from labkit.errors import ContainerError, FolderError, InputError, TagError
 from labkit.history import History
+from labkit.layers import Layer
 from labkit.words import _
 
 # https://pkg.go.dev/github.com/distribution/reference: name[:port]/path[:tag], without a digest.
@@ -23,15 +27,15 @@ _TAG = re.compile(
 class Lab:
     """The laboratory: finds the engine, builds, runs, cleans up after itself.
 
-    `builder` is "buildkit" or "classic"; None takes the best that is there. `engine` takes an
+    `builder` is "buildkit" or "classic"; None takes LABKIT_BUILDER, else the best that is there. `engine` takes an
     engine that was found already. Raises EngineError with what was tried and what to do.
     """
 
     def __init__(self, builder: str | None = None, engine: Engine | None = None):
         self.engine = engine or find()
-        self._builder, self._base = builder, None
-        if builder:
-            self._check_builder(builder)
+        self._base, self._builder = None, None
+        if builder := builder or os.environ.get("LABKIT_BUILDER"):
+            self.builder = builder
 
     def __repr__(self):
         return f"<Lab: {self.engine.name}>"
@@ -136,6 +140,22 @@ class Lab:
         """
         print(f"$ docker history {tag}", flush=True)
         return history.read(self._describe(tag), tag)
+
+    def save_layer(self, tag: str, layer: Layer, path) -> Path:
+        """Write the layer's own tar, uncompressed, to the file `path`; its sha256 is the digest.
+
+        Raises InputError where the image has no such layer.
+        """
+        print(f"$ docker save {tag}", flush=True)
+        self._describe(tag)
+        with tempfile.TemporaryFile() as file:
+            with speaking(_("The image {name} was not saved.").format(name=tag)):
+                for chunk in self.engine.client.api.get_image(tag):
+                    file.write(chunk)
+            file.seek(0)
+            with tarfile.open(fileobj=file) as archive:
+                xray.save(archive, layer.digest, path)
+        return Path(path)
 
     def _describe(self, tag):
         if not base._present(self.engine, tag):

@@ -92,7 +92,7 @@ def clean(created_by: str) -> str:
     if "#(nop)" in text:
         return text.split("#(nop)", 1)[1].strip()
     head = text.removeprefix("RUN ")
-    if head.startswith("|") or "/bin/sh -c " in head[:11]:
+    if head.startswith(("/", "|")):  # The classic builder's RUN has no keyword, but a shell.
         return "RUN " + head.split("/bin/sh -c ", 1)[-1].strip()
     return text
 

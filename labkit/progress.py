@@ -31,7 +31,8 @@ class State(enum.Enum):
 class Step:
     """One instruction as the builder carried it out.
 
-    `seconds` is None for a step that did not run. `log` is the tail of what it printed, and
+    `seconds` is None for a step that did not run, and for metadata that BuildKit writes without
+    saying how long it takes. `log` is the tail of what it printed, and
     `dropped_bytes` how much stood before it. `exit_code` is None unless a command failed.
     """
 
@@ -93,7 +94,7 @@ class Row:
         return State.CACHED if self.cached else State.RAN
 
     def step(self, state: State) -> Step:
-        ran = state in (State.RAN, State.FAILED)
+        ran = state in (State.RAN, State.FAILED) and self.started is not None
         return Step(
             instruction=self.instruction,
             state=state,
