@@ -1,0 +1,206 @@
+"""The contract of `Lab` on every engine: Docker 20.10, 26.1, its containerd store, Podman."""
+
+import uuid
+
+import pytest
+
+from labkit.errors import InputError
+
+WEB = """RUN mkdir /www && echo built > /www/built
+COPY index.html /www/index.html
+ENV GREETING=hello
+ENTRYPOINT ["busybox", "httpd", "-f", "-p", "5000", "-h", "/www"]"""
+
+
+@pytest.fixture(params=("buildkit", "classic"))
+def builder(request, lab):
+    if request.param not in lab.engine.builders:
+        pytest.skip(f"{lab.engine.name} {lab.engine.version} has no {request.param} here")
+    lab.builder = request.param
+    return request.param
+
+
+@pytest.fixture
+def web(recipe):
+    """The small web server, with a line of its own so that no cache knows it."""
+    return recipe(WEB.replace("built >", f"{uuid.uuid4()} >"), {"index.html": "hello\n"})
+
+
+def test_engine_has_the_builders_that_its_packages_bring(machine):
+    assert machine.engine.builders == {
+        "docker-20.10": ("classic",),
+        "docker-26.1": ("buildkit", "classic"),
+        "docker-26.1-containerd": ("buildkit", "classic"),
+        "podman": ("classic",),
+    }[machine.name]
+
+
+def test_first_build_runs_every_step(lab, builder, web):
+    build = lab.build(web, tag="contract-web")
+    assert build.states() == ("CACHED", "RAN", "RAN", "RAN", "RAN")
+    assert build.ok and build.problem is None
+    assert all(step.seconds > 0 for step in build.steps[1:3])
+    assert build.steps[0].seconds is None
+
+
+def test_second_build_is_all_cached(lab, builder, web):
+    first = lab.build(web, tag="contract-web")
+    again = lab.build(web, tag="contract-web")
+    assert again.states() == ("CACHED",) * 5
+    assert all(step.seconds is None for step in again.steps)
+    assert [layer.digest for layer in again.layers] == [layer.digest for layer in first.layers]
+
+
+def test_no_cache_runs_again(lab, builder, web):
+    lab.build(web, tag="contract-web")
+    assert lab.build(web, tag="contract-web", no_cache=True).states()[1:3] == ("RAN", "RAN")
+
+
+def test_failing_step_is_a_build_and_no_error(lab, builder, recipe):
+    folder = recipe("RUN true\nRUN echo last words; exit 7\nRUN true\nENTRYPOINT [\"x\"]")
+    build = lab.build(folder, tag="contract-fails")
+    assert build.states()[2:] == ("FAILED", "NOT_REACHED", "NOT_REACHED")
+    assert build.failed.exit_code == 7
+    assert "last words" in build.failed.log
+    assert not build.ok and build.layers == () and build.image_id is None
+    assert "7" in build.problem.what and "Line 3" in build.problem.tried and build.problem.next_step
+
+
+def test_repair_reuses_the_steps_before(lab, builder, recipe):
+    nonce = uuid.uuid4()
+    lab.build(recipe(f"RUN echo {nonce}\nRUN false"), tag="contract-repaired")
+    build = lab.build(recipe(f"RUN echo {nonce}\nRUN true"), tag="contract-repaired")
+    assert build.states() == ("CACHED", "CACHED", "RAN")
+
+
+def test_layers_are_joined_to_their_instructions(lab, builder, web):
+    build = lab.build(web, tag="contract-web")
+    by_keyword = {layer.instruction.keyword: layer for layer in build.layers}
+    assert list(by_keyword) == ["FROM", "RUN", "COPY", "ENV", "ENTRYPOINT"]
+    assert all(by_keyword[k].has_layer for k in ("FROM", "RUN", "COPY"))
+    assert [by_keyword[k].has_layer for k in ("ENV", "ENTRYPOINT")] == [False, False]
+    inspected = lab.engine.client.api.inspect_image("contract-web")
+    assert [x.digest for x in build.layers if x.has_layer] == inspected["RootFS"]["Layers"]
+
+
+def test_a_copied_file_has_its_size(lab, builder, recipe):
+    build = lab.build(recipe("COPY big /big", {"big": "x" * 40_000}), tag="contract-size")
+    # The containerd store counts blocks on disk, Podman the tar: both more than the file.
+    assert 40_000 <= build.layers[-1].size_bytes < 60_000
+
+
+def test_history_tells_the_same_as_the_build(lab, builder, web):
+    build = lab.build(web, tag="contract-web")
+    history = lab.history("contract-web")
+    assert [x.digest for x in history.layers] == [x.digest for x in build.layers]
+    assert [x.created_by.split()[0] for x in history.layers[-4:]] == ["RUN", "COPY", "ENV", "ENTRYPOINT"]
+
+
+def test_saved_layer_hashes_to_its_digest(lab, builder, web, tmp_path):
+    import hashlib
+    import tarfile
+
+    layer = lab.build(web, tag="contract-web").layers[-3]
+    file = lab.save_layer("contract-web", layer, tmp_path / "layer.tar")
+    assert "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == layer.digest
+    assert "www/index.html" in tarfile.open(file).getnames()
+
+
+def test_run_answers_and_leaves_nothing(lab, builder, web):
+    lab.build(web, tag="contract-web")
+    with lab.run("contract-web", port=5000) as server:
+        assert server.response.text == "hello\n"
+        assert server.get("/index.html").status == 200
+        assert server.get("/nothing").status == 404
+        container = server.container.id
+    assert container not in [c.id for c in lab.engine.client.containers.list(all=True)]
+
+
+def test_dockerignore_keeps_files_out(lab, builder, recipe):
+    files = {"a.txt": "a", "b.log": "b", "deep/c.log": "c", "keep.log": "k",
+             ".dockerignore": "# logs\n*.log\n!keep.log\nDockerfile\n.dockerignore\n"}
+    folder = recipe("COPY . /all\nRUN find /all -type f | sort", files)
+    build = lab.build(folder, tag="contract-ignored", no_cache=True)
+    found = [word for word in build.steps[2].log.split() if word.startswith("/all/")]
+    assert found == ["/all/a.txt", "/all/deep/c.log", "/all/keep.log"]
+
+
+def test_target_args_and_other_file(lab, builder, recipe, machine):
+    folder = recipe("RUN true")
+    (folder / "Other").write_text(
+        f"ARG BASE=none\nFROM $BASE AS first\nARG WORD\nRUN echo got-$WORD\nFROM first\nRUN false\n"
+    )
+    build = lab.build(folder, tag="contract-target", dockerfile="Other", target="first",
+                      build_args={"BASE": machine.base, "WORD": uuid.uuid4().hex}, no_cache=True)
+    assert build.ok, build
+    assert "got-" in build.steps[2].log
+    assert build.states()[3:] == ("NOT_REACHED", "NOT_REACHED")
+
+
+def test_multi_stage_layers_belong_to_the_last_stage(lab, builder, recipe, machine):
+    folder = recipe(
+        f"RUN echo {uuid.uuid4()} > /made\nFROM {machine.base}\nENV A=1\nCOPY --from=0 /made /made"
+    )
+    build = lab.build(folder, tag="contract-stages")
+    assert build.states() == ("CACHED", "RAN", "CACHED", "RAN", "RAN")
+    assert [x.instruction.stage for x in build.layers] == [1, 1, 1]
+
+
+def test_stand_in_is_named_and_used(lab, builder, recipe, machine, monkeypatch, capsys):
+    monkeypatch.setenv("LABKIT_BASE", machine.base)
+    folder = recipe("RUN true")
+    (folder / "Dockerfile").write_text("FROM ubuntu:24.04\nCOPY . /all\nRUN ls -a /all\n")
+    build = lab.build(folder, tag="contract-standin", no_cache=True)
+    assert build.ok, build
+    assert f"FROM ubuntu:24.04, here {machine.base}" in str(build)
+    assert machine.base in capsys.readouterr().out
+    assert build.steps[2].log.split() == [".", "..", "Dockerfile"]
+
+
+def test_printed_command_does_the_same(lab, builder, recipe, machine, monkeypatch, capsys):
+    import subprocess
+
+    monkeypatch.setenv("LABKIT_BASE", machine.base)
+    folder = recipe("RUN true")
+    (folder / "Dockerfile").write_text(f"FROM ubuntu:24.04\nRUN echo {uuid.uuid4()}\n")
+    lab.build(folder, tag="contract-printed")
+    line = capsys.readouterr().out.splitlines()[0].removeprefix("$ ")
+    before = lab.engine.client.api.inspect_image("contract-printed")["RootFS"]["Layers"]
+    if machine.name == "podman":
+        pytest.skip("Podman's own CLI is not docker's")
+    done = subprocess.run(line, shell=True, env=lab.engine.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    after = lab.engine.client.api.inspect_image("contract-printed")["RootFS"]["Layers"]
+    assert after == before
+    lab.engine.client.images.remove("contract-printed")
+
+
+def test_unknown_image_has_three_parts(lab):
+    with pytest.raises(InputError) as caught:
+        lab.history("contract-nothing")
+    assert len(caught.value.parts()) == 3
+
+
+def test_clean_removes_ours_alone(lab, builder, web, machine):
+    """Decoys: an image, a container, a volume and an image FROM one of ours, none made by labkit."""
+    client = lab.engine.client
+    decoy = client.images.get(machine.base)
+    decoy.tag("decoy/image", "1")
+    container = client.containers.create("decoy/image:1", ["true"], name=f"decoy-{uuid.uuid4().hex}")
+    volume = client.volumes.create(f"decoy-{uuid.uuid4().hex}")
+    lab.build(web, tag="contract-web")
+    heir = client.containers.create("contract-web")
+    heir.commit("decoy/heir", "1")
+    heir.remove()
+    cleaned = lab.clean()
+    names = [name for image in client.images.list() for name in image.tags]
+    assert any(name.endswith("decoy/image:1") for name in names)
+    assert any(name.endswith("decoy/heir:1") for name in names)
+    assert not any("contract-web" in name for name in names)
+    assert cleaned.images >= 1
+    assert container.id in [c.id for c in client.containers.list(all=True)]
+    assert volume.id in [v.id for v in client.volumes.list()]
+    container.remove()
+    volume.remove()
+    client.images.remove("decoy/heir:1")
+    client.images.remove("decoy/image:1")
