@@ -52,7 +52,7 @@ def blocks(image, shared: int = 0) -> tuple[Block, ...]:
 
 
 def _shared(layers, count):
-    """For each layer whether it is among the `count` lowest; a row without one is as the row below."""
+    """For each row whether it is in the `count` lowest layers; metadata is as the row below it."""
     states, state = [], count > 0
     for layer in layers:
         if layer.digest:
@@ -89,17 +89,19 @@ def _block(pairs, stands_in):
 
 
 def largest(found) -> Block | None:
-    """The largest block above the base, the lowest of equals.
+    """The largest block above the base.
 
-    None where it is not worth a word: at most half a percent of the image.
+    None where none is (two are as large), and where it is not worth a word: at most half a
+    percent of the image.
     """
-    total, top = sum(block.size_bytes for block in found), _top(found)
-    return top if top and 200 * top.size_bytes > total else None
+    total, (first, second) = sum(block.size_bytes for block in found), _two_largest(found)
+    return first if first and first.size_bytes > max(second, total / 200) else None
 
 
-def _top(found):
-    own = [block for block in found if not block.is_base]
-    return max(own, key=lambda block: block.size_bytes, default=None)
+def _two_largest(found):
+    """The largest block above the base or None, and how many bytes the next has."""
+    own = sorted((b for b in found if not b.is_base), key=lambda b: -b.size_bytes)
+    return (own[0] if own else None), (own[1].size_bytes if own[1:] else 0)
 
 
 def clearly_largest(found) -> Block | None:
@@ -108,9 +110,7 @@ def clearly_largest(found) -> Block | None:
     Engines count in their own ways (bytes, blocks on disk, tars): what is under 5 % and 64 kB
     ahead of the next may be the second elsewhere.
     """
-    first = _top(found)
-    others = [b.size_bytes for b in found if not b.is_base and b is not first]
-    second = max(others, default=0)
+    first, second = _two_largest(found)
     ahead = first.size_bytes - second if first else 0
     return first if ahead > max(0.05 * second, 65_536) else None
 

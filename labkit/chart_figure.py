@@ -23,6 +23,7 @@ OTHER = ("#BBBBBB", "---")
 INK, QUIET = "#1A1A1A", "#595959"
 LINE = 16.0  # from one label to the next
 TEXT = 9.5  # the size of a label's letters
+MARK, WORDS = 43, 118  # from the pile to a label's mark and to its instruction; between: the size
 LETTER = 0.602 * TEXT  # the width of any letter of DejaVu Sans Mono
 
 
@@ -53,12 +54,12 @@ def scale(height: float, total_bytes: int) -> float:
 
 
 def spread(wanted, gap: float, low: float, high: float) -> list[float]:
-    """Heights in their order, `gap` apart at least, between low and high, as near to `wanted` as can be.
+    """Heights near to `wanted` (least squares), in its order, at least `gap` apart.
 
-    Least squares, by pooling neighbours that would come too close.
+    They lie between `low` and `high`; neighbours that would come too close are pooled.
 
     >>> spread([0, 1, 50, 100], 10, 0, 100)
-    [0.0, 10.0, 50.0, 100.0]
+    [0, 10, 50.0, 100]
     """
     pools: list[list[float]] = []
     for n, height in enumerate(wanted):
@@ -113,8 +114,8 @@ def _draw_block(axes, block, where, strong):
     face = Rectangle(spot, width, height, fc=colour, lw=0, alpha=faint, gid="block", zorder=2)
     axes.add_patch(face)
     if height > 4 and hatch:
-        marks = Rectangle(spot, width, height, fc="none", ec="#00000038", lw=0, hatch=hatch, zorder=3)
-        axes.add_patch(marks)
+        style = {"fc": "none", "ec": "#00000038", "lw": 0, "hatch": hatch, "zorder": 3}
+        axes.add_patch(Rectangle(spot, width, height, **style))
     line = min(1.8 if strong else 0.7, height / 4)
     edge = Rectangle(spot, width, height, fc="none", ec=INK, lw=line, zorder=5 if strong else 4)
     axes.add_patch(edge)
@@ -127,21 +128,21 @@ def _draw_block(axes, block, where, strong):
 def _leader(axes, place, heights, solid):
     """The thin line from a block to its label; dotted for what has no block."""
     middle, height = heights
-    xs = [place.edge + place.out * step for step in (0, 5, 33, 38)]
+    xs = [place.edge + place.out * step for step in (0, 5, MARK - 10, MARK - 5)]
     style = {"lw": 0.7, "ls": "-"} if solid else {"lw": 0.9, "ls": (0, (1, 1.5))}
     axes.plot(xs, [middle, middle, height, height], color=QUIET, zorder=1, **style)
 
 
 def _label(axes, block, where, strong):
     place, height = where
-    _mark(axes, block, (place.edge + place.out * 43, height))
+    _mark(axes, block, (place.edge + place.out * MARK, height))
     weight, colour = ("bold" if strong else "normal"), (INK if block.has_layer else QUIET)
     size = units.size(block.size_bytes) if block.has_layer else _("no layer")
     side = "left" if place.out == 1 else "right"
-    start = place.edge + place.out * 118
-    near = start - 8 if place.out == 1 else place.edge - 52
-    write(axes, (near, height), size, ha="right", weight=weight, color=colour)
-    text = views.short(block.text, int((place.room - 118) / LETTER))
+    start = place.edge + place.out * WORDS
+    end = start - 8 if place.out == 1 else place.edge - MARK - 9
+    write(axes, (end, height), size, ha="right", weight=weight, color=colour)
+    text = views.short(block.text, int((place.room - WORDS) / LETTER))
     write(axes, (start, height), text, ha=side, mono=True, weight=weight, color=colour)
 
 
@@ -168,8 +169,9 @@ def ruler(axes, place: Place, total_bytes: int) -> None:
 
 def heading(axes, title: str, below: str) -> None:
     """The title and the line under it, at the top left."""
-    height = axes.get_ylim()[1]
-    write(axes, (16, height - 22), title, fontsize=15, weight="bold")
+    width, height = axes.get_xlim()[1], axes.get_ylim()[1]
+    fitting = min(15.0, (width - 32) / (0.72 * len(title)))  # A bold letter is 0.7 of its height.
+    write(axes, (16, height - 22), title, fontsize=fitting, weight="bold")
     write(axes, (16, height - 42), below, color=QUIET, fontsize=10)
 
 

@@ -46,7 +46,8 @@ def pile(image, shared: int = 0) -> Pile:
 def below(one: Pile) -> str:
     """The line under the title."""
     order = _("{layers}, to scale, the oldest at the bottom")
-    text = (order if one.count > 1 else _("{layers}, to scale")).format(layers=layer_count(one.count))
+    text = order if one.count > 1 else _("{layers}, to scale")
+    text = text.format(layers=layer_count(one.count))
     if largest(one.blocks) is None:
         return text
     bold = _("in bold: the largest above the base") if one.based else _("in bold: the largest")
@@ -131,9 +132,13 @@ def pair(a, b) -> Pair:
     common = builds.compare(a, b)
     first, second = pile(a, len(common.shared)), pile(b, len(common.shared))
     if first.name == second.name:
-        first, second = replace(first, name=f"{first.name} (1)"), replace(second, name=f"{second.name} (2)")
+        first, second = _numbered(first, 1), _numbered(second, 2)
     agreed = _agreed(first, second), _agreed(second, first)
     return Pair(*agreed, sum(layer.size_bytes for layer in common.shared))
+
+
+def _numbered(one, number):
+    return replace(one, name=f"{one.name} ({number})")
 
 
 def _agreed(one, other):
