@@ -5,7 +5,7 @@
 3. `labkit/base:<distribution>-<version>`, made from the packages of the host's distribution.
 
 Where the host trusts extra certificates or uses mirrors, one more image is derived that does so
-too; it carries the name of its base and `-here`.
+too; it carries the name of its base and `-class`.
 """
 
 import os
@@ -65,7 +65,7 @@ def _present(engine, name):
         return None
     except FAULTS as error:
         raise BaseError(_("The engine does not tell about its images."), str(error),
-                        _("`python -m labkit doctor` checks the engine.")) from error
+                        _("`python3 start.py doctor` checks the engine.")) from error
 
 
 def _named(engine, name, say):
@@ -168,7 +168,7 @@ def _derived(engine, plain, extras, say, make):
     """The base that trusts and uses what this host does; the plain one where that is nothing."""
     if not extras:
         return plain
-    name = f"{plain}-here" if plain.startswith("labkit/base:") else "labkit/base:" + _flat(plain)
+    name = f"{plain}-class" if plain.startswith("labkit/base:") else "labkit/base:" + _flat(plain)
     if _label(engine, name) == f"{plain} {extras.digest()} {_id(engine, plain)}":
         return name
     if not make:
@@ -180,7 +180,7 @@ def _derived(engine, plain, extras, say, make):
 
 
 def _flat(name):
-    return name.replace(":", "-").replace("/", "-") + "-here"
+    return name.replace(":", "-").replace("/", "-") + "-class"
 
 
 def _id(engine, name):

@@ -31,6 +31,7 @@ from labkit import buildkit_stream, context
 from labkit.classic_events import built, is_log
 from labkit.engine import FAULTS, Engine, speaking
 from labkit.errors import BuildError, Interrupted
+from labkit.layers import BUILDKIT_COMMENT
 from labkit.progress import TAIL_BYTES
 from labkit.recording import Recording
 from labkit.words import _
@@ -116,7 +117,7 @@ def _layer_counts(api, history):
     for row, before in zip(history, history[1:]):
         text = row.get("CreatedBy") or ""
         unclear = not row.get("Size") and ("#(nop)" not in text or "WORKDIR" in text)
-        if unclear and str(row["Id"]).startswith("sha256:"):
+        if unclear and row.get("Comment") != BUILDKIT_COMMENT and str(row["Id"]).startswith("sha256:"):
             for image in (row["Id"], before["Id"]):
                 if str(image).startswith("sha256:") and image not in counts:
                     counts[image] = len(api.inspect_image(image)["RootFS"]["Layers"])
@@ -168,8 +169,8 @@ class Recorder:
 def _buildkit(engine, request, recorder) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "metadata.json")
-        argv = _buildkit_argv(request, "--progress=rawjson", f"--metadata-file={told}",
-                              f"--label={LABEL}={request.label}")
+        own = ["--progress=rawjson", f"--metadata-file={told}", f"--label={LABEL}={request.label}"]
+        argv = [*engine.buildx_command, "build", *own, *_buildkit_options(request)]
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -262,7 +263,7 @@ def _broken(error):
     return BuildError(
         _("The engine broke off the build."),
         str(said),
-        _("`python -m labkit doctor` says whether the engine still answers."),
+        _("`python3 start.py doctor` says whether the engine still answers."),
         stderr=str(error),
     )
 
@@ -270,7 +271,7 @@ def _broken(error):
 def command(builder: str, request: Request) -> str:
     """The line that does the same in a terminal."""
     if builder == "buildkit":
-        return shlex.join(["docker", "build", *_buildkit_argv(request)[3:]])
+        return shlex.join(["docker", "build", *_buildkit_options(request)])
     argv = ["docker", "build", *_options(request)]
     if not request.stands_in:
         return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), str(request.folder)])
@@ -281,8 +282,8 @@ def command(builder: str, request: Request) -> str:
     return f"sed {edit} {file} | DOCKER_BUILDKIT=0 {piped}"
 
 
-def _buildkit_argv(request, *own):
-    argv = ["docker", "buildx", "build", *own]
+def _buildkit_options(request):
+    argv = []
     if request.stands_in:
         written, here = request.stands_in
         argv += ["--build-context", f"{written}=docker-image://{here}"]

@@ -46,7 +46,7 @@ def _no_base(step, said):
     return BuildError(
         _("The base image {image} cannot be had.").format(image=step.instruction.arguments[0]),
         said,
-        _("Check its name. `python -m labkit doctor` says which base images are here."),
+        _("Check its name. `python3 start.py doctor` says which base images are here."),
         stderr=said,
     )
 
@@ -80,6 +80,6 @@ def _other(said):
     return BuildError(
         _("The builder stopped before any step."),
         said,
-        _("Read what it says. `python -m labkit doctor` checks the engine."),
+        _("Read what it says. `python3 start.py doctor` checks the engine."),
         stderr=said,
     )
