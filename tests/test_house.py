@@ -1,0 +1,109 @@
+"""The shape of the house: which room may import which, and what importing labkit costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import labkit
+
+LABKIT = Path(labkit.__file__).parent
+PURE = {"errors", "words"}
+MODEL = PURE | {"units", "dockerfile", "recording", "progress", "buildkit_events",
+                "classic_events", "layers", "problems", "views", "builds", "history"}
+ENGINE = PURE | {"packages", "private", "steps"}
+ALLOWED = {
+    "words": set(),
+    "errors": {"words"},
+    "units": {"words"},
+    "dockerfile": PURE,
+    "recording": PURE,
+    "views": {"words"},
+    "progress": {"dockerfile"},
+    "buildkit_events": {"progress"},
+    "classic_events": {"progress"},
+    "layers": {"dockerfile"},
+    "problems": PURE | {"progress"},
+    "builds": MODEL - {"builds", "history"},
+    "history": {"layers", "units", "views", "words"},
+    "xray": PURE,
+    "steps": PURE,
+    "packages": PURE | {"steps"},
+    "private": PURE | {"packages", "steps"},
+    "host": set(),
+    "engine": ENGINE - {"steps"},
+    "base": PURE | {"engine", "host"},
+    "buildkit_stream": set(),
+    "context": set(),
+    "builders": PURE | {"engine", "context", "layers", "buildkit_stream", "classic_events", "progress",
+                        "recording"},
+    "containers": PURE | {"engine", "views"},
+    "live": {"progress", "units", "views", "words"},
+    "chart_blocks": PURE | {"builds", "dockerfile"},
+    "chart_words": (MODEL | {"chart_blocks"}) - {"progress"},
+    "chart_figure": MODEL | {"chart_blocks"},
+    "charts": MODEL | {"chart_blocks", "chart_figure", "chart_words"},
+    "lab": (MODEL | ENGINE | {"base", "builders", "containers", "engine", "live", "xray"})
+    - {"private", "packages", "steps"},
+    "doctor": PURE | {"base", "engine", "units", "views"},
+    "__main__": PURE | {"base", "doctor", "engine", "private"},
+    "__init__": set(),
+}
+OUTSIDE = {
+    "docker": {"engine", "base", "builders", "containers", "context"},
+    "requests": {"engine"},
+    "matplotlib": {"charts", "chart_figure"},
+    "PIL": {"charts"},
+    "ipywidgets": {"live"},
+    "IPython": {"live"},
+    "dockerfile": {"dockerfile"},
+}
+
+
+def imports(file):
+    """(labkit rooms, packages of others) that a file imports, anywhere in it."""
+    rooms, others = set(), set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [f"labkit.{a.name}" for a in node.names] if module == "labkit" else [module]
+        else:
+            continue
+        for name in names:
+            head, _dot, rest = name.partition(".")
+            (rooms.add(rest.split(".")[0]) if head == "labkit" else others.add(head))
+    return rooms - {""}, {o for o in others if o not in sys.stdlib_module_names}
+
+
+FILES = sorted(LABKIT.glob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_a_room_imports_what_it_may(file):
+    rooms, others = imports(file)
+    assert file.stem in ALLOWED, "a new room: give it a row in ALLOWED"
+    assert rooms <= ALLOWED[file.stem]
+    for name in others:
+        assert file.stem in OUTSIDE.get(name, set()), f"{name} has no place in {file.name}"
+
+
+def test_public_names_are_few_and_there():
+    assert len(labkit.__all__) <= 15
+    for name in labkit.__all__:
+        assert getattr(labkit, name) is not None
+
+
+def test_importing_labkit_loads_no_sdk_no_drawing_no_widgets():
+    code = "import sys, labkit; print([m for m in ('docker', 'matplotlib', 'ipywidgets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_lab_needs_no_drawing_and_no_widgets():
+    code = "import sys, labkit.lab; print([m for m in ('matplotlib', 'ipywidgets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
