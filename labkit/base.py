@@ -43,7 +43,7 @@ def choose(engine: Engine, say=lambda text: None, make: bool = True) -> str | No
     """
     if named := os.environ.get("LABKIT_BASE"):
         return _named(engine, named, say)
-    plain = _present(engine, UBUNTU) or _present(engine, standin_name())
+    plain = present(engine, UBUNTU) or present(engine, standin_name())
     if not plain and not make:
         return None
     plain = plain or _pull(engine, UBUNTU, say) or _make(engine, standin_name(), say)
@@ -57,7 +57,8 @@ def standin_name() -> str:
     return f"labkit/base:{name}-{version or release.get('VERSION_CODENAME', 'unknown')}"
 
 
-def _present(engine, name):
+def present(engine: Engine, name: str) -> str | None:
+    """The name, where the engine has an image of this name; else None."""
     try:
         engine.client.api.inspect_image(name)
         return name
@@ -69,7 +70,7 @@ def _present(engine, name):
 
 
 def _named(engine, name, say):
-    if _present(engine, name) or _pull(engine, name, say):
+    if present(engine, name) or _pull(engine, name, say):
         return name
     raise BaseError(
         _("The base image {image} cannot be had.").format(image=name),
@@ -87,7 +88,7 @@ def _pull(engine, name, say):
         for event in api.pull(repository or name, tag=tag or "latest", stream=True, decode=True):
             if "error" in event:
                 return None
-        return _present(engine, name)
+        return present(engine, name)
     except FAULTS:
         return None
     finally:

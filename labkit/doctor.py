@@ -59,8 +59,10 @@ def _disk_row(engine):
     """Free disk where the engine keeps its data; unknown for an engine elsewhere."""
     folder = Path(engine.client.info().get("DockerRootDir") or "/")
     try:
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(folder).free if engine.host.startswith("unix:") else None
     except OSError:
+        free = None
+    if free is None:
         return ("–", _("free disk"), _("not known: the engine's data is on another machine")), None
     if free >= _ENOUGH_BYTES:
         return ("✓", _("free disk"), units.size(free)), None

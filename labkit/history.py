@@ -17,6 +17,10 @@ class History:
     def __repr__(self):
         return f"<History {self.image}: {len(self.layers)} rows>"
 
+    def __str__(self):
+        rows = [(units.size(x.size_bytes), _digest(x), _command(x)) for x in reversed(self.layers)]
+        return text(self) + "\n" + views.text_table(rows)
+
     def __len__(self):
         return len(self.layers)
 
@@ -34,7 +38,7 @@ def read(facts: dict, image: str) -> History:
 
 
 def text(history: History) -> str:
-    """The history as plain text; newest first, as docker prints it."""
+    """What a lesson keeps of it: the rows of the base image differ from machine to machine."""
     return _("History of {image}: the newest row first").format(image=history.image)
 
 
@@ -42,11 +46,14 @@ def page(history: History) -> str:
     """The history as HTML, newest first."""
     head = (_("made by"), _("size"), _("layer"))
     rows = [
-        (views.code(views.short(layer.created_by or _("(imported)"), 100)),
-         units.size(layer.size_bytes), views.code(_digest(layer)))
+        (views.code(_command(layer)), units.size(layer.size_bytes), views.code(_digest(layer)))
         for layer in reversed(history.layers)
     ]
     return views.box(views.paragraph(text(history)), views.table(head, rows, right=(1,)))
+
+
+def _command(layer):
+    return views.short(layer.created_by or _("(imported)"), 100)
 
 
 def _digest(layer):

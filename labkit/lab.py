@@ -158,7 +158,7 @@ class Lab:
         return Path(path)
 
     def _describe(self, tag):
-        if not base._present(self.engine, tag):
+        if not base.present(self.engine, tag):
             raise InputError(
                 _("The engine has no image {name}.").format(name=tag),
                 _("Looked with `docker image inspect {name}`.").format(name=tag),
