@@ -11,28 +11,37 @@ too; it carries the name of its base and `-class`.
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from io import BytesIO
 from pathlib import Path
-import tarfile
 
 import docker
 
-from labkit import host
+from labkit import host, packages
 from labkit.engine import FAULTS, Engine
 from labkit.errors import BaseError
+from labkit.request import UBUNTU
 from labkit.words import _
 
-UBUNTU = "ubuntu:24.04"
 LABEL = "labkit.base"
 _STALL_SECONDS = 20  # A registry that is silent for so long is as good as none.
 
 # What the official images set, so that a layer of packages is as large here as there
 # (https://github.com/debuerreotype/debuerreotype, scripts/debuerreotype-minimizing-config).
-_APT = ('Acquire::Languages "none"', 'Acquire::GzipIndexes "true"', 'Dir::Cache::pkgcache ""',
-        'Dir::Cache::srcpkgcache ""', 'APT::Keep-Downloaded-Packages "false"')
-_DPKG = ("path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*",
-         "path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright")
+_APT = (
+    'Acquire::Languages "none"',
+    'Acquire::GzipIndexes "true"',
+    'Dir::Cache::pkgcache ""',
+    'Dir::Cache::srcpkgcache ""',
+    'APT::Keep-Downloaded-Packages "false"',
+)
+_DPKG = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
 
 
 def choose(engine: Engine, say=lambda text: None, make: bool = True) -> str | None:
@@ -65,8 +74,11 @@ def present(engine: Engine, name: str) -> str | None:
     except docker.errors.ImageNotFound:
         return None
     except FAULTS as error:
-        raise BaseError(_("The engine does not tell about its images."), str(error),
-                        _("`python3 start.py doctor` checks the engine.")) from error
+        raise BaseError(
+            _("The engine does not tell about its images."),
+            str(error),
+            _("`python3 start.py doctor` checks the engine."),
+        ) from error
 
 
 def _named(engine, name, say):
@@ -98,23 +110,29 @@ def _pull(engine, name, say):
 def _make(engine, name, say):
     """Make the stand-in from the packages of the host's distribution."""
     release = host.release()
-    say(_("No registry gave {ubuntu}. Making {image} from this system's own packages "
-          "(half a minute) …").format(ubuntu=UBUNTU, image=name))
+    say(
+        _(
+            "No registry gave {ubuntu}. Making {image} from this system's own packages "
+            "(half a minute) …"
+        ).format(ubuntu=UBUNTU, image=name)
+    )
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "base.tar")
-        _bootstrap(release, archive, Path(folder))
+        _bootstrap(release, archive, say)
         repository, tag = name.split(":")
         _import(engine, archive, repository, tag)
     return name
 
 
-def _bootstrap(release, archive, folder):
+def _bootstrap(release, archive, say):
     codename = release.get("VERSION_CODENAME", "")
+    if not shutil.which("mmdebstrap") and packages.may_install():
+        packages.apt_install(["mmdebstrap"], say)
     tool = next((t for t in ("mmdebstrap", "debootstrap") if shutil.which(t)), None)
     if not tool or not codename:
         raise _cannot_make(_("mmdebstrap and debootstrap are not installed here."))
     run = {"mmdebstrap": _mmdebstrap, "debootstrap": _debootstrap}[tool]
-    done = run(codename, archive, folder)
+    done = run(codename, archive, archive.parent)
     if done.returncode:
         raise _cannot_make("\n".join(done.stderr.splitlines()[-5:]))
 
@@ -138,8 +156,9 @@ def _mmdebstrap(codename, archive, folder):
 
 def _debootstrap(codename, archive, folder):
     root = Path(folder, "root")
-    done = subprocess.run(["debootstrap", "--variant=minbase", codename, str(root)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["debootstrap", "--variant=minbase", codename, str(root)], capture_output=True, text=True
+    )
     if done.returncode == 0:
         (root / "etc/apt/apt.conf.d/99labkit").write_text("".join(f"{line};\n" for line in _APT))
         with tarfile.open(archive, "w") as packed:
@@ -151,8 +170,10 @@ def _cannot_make(tried):
     return BaseError(
         _("There is no base image to build on."),
         _("{image} is not here and no registry gave it.").format(image=UBUNTU) + "\n" + tried,
-        _("Connect to the network and try again; or bring the image on a disk (docker save, docker "
-          "load); or name one that is here: LABKIT_BASE=debian:12."),
+        _(
+            "Connect to the network and try again; or bring the image on a disk (docker save, docker "
+            "load); or name one that is here: LABKIT_BASE=debian:12."
+        ),
     )
 
 
@@ -174,8 +195,11 @@ def _derived(engine, plain, extras, say, make):
         return name
     if not make:
         return None
-    say(_("Making {image}: {plain} with this machine's certificates and mirrors …").format(
-        image=name, plain=plain))
+    say(
+        _("Making {image}: {plain} with this machine's certificates and mirrors …").format(
+            image=name, plain=plain
+        )
+    )
     _derive(engine, plain, name, extras)
     return name
 
@@ -206,8 +230,14 @@ def _derive(engine, plain, name, extras):
     lines += [f'ENV {key}="{value}"' for key, value in sorted(variables.items())]
     files = {"Dockerfile": "\n".join(lines) + "\n", **_files(extras)}
     try:
-        events = engine.client.api.build(fileobj=_packed(files), custom_context=True, tag=name,
-                                         rm=True, forcerm=True, decode=True)
+        events = engine.client.api.build(
+            fileobj=_packed(files),
+            custom_context=True,
+            tag=name,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
         faults = [event["error"] for event in events if "error" in event]
     except FAULTS as error:
         raise _cannot_make(str(error)) from error

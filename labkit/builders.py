@@ -13,15 +13,10 @@ for equal input, apart from what truly differs:
 - Sizes: the containerd store counts blocks on disk, Podman the layer's tar, the others the files.
 """
 
-import itertools
 import json
-import shlex
 import signal
 import subprocess
 import tempfile
-import time
-from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -32,34 +27,12 @@ from labkit.classic_events import built, is_log
 from labkit.engine import FAULTS, Engine, speaking
 from labkit.errors import BuildError, Interrupted
 from labkit.layers import BUILDKIT_COMMENT
-from labkit.progress import TAIL_BYTES
+from labkit.recorder import Recorder
 from labkit.recording import Recording
+from labkit.request import Request, buildkit_options, command
 from labkit.words import _
 
 LABEL = "labkit"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be built. `dockerfile` is a path; `text` is what it holds.
-
-    `froms` are the (line, base as written) of each FROM whose base has a stand-in.
-    """
-
-    folder: Path
-    dockerfile: Path
-    text: str
-    tag: str = ""
-    target: str | None = None
-    build_args: dict = field(default_factory=dict)
-    no_cache: bool = False
-    stands_in: tuple[str, str] | None = None
-    froms: tuple[tuple[int, str], ...] = ()
-
-    @property
-    def label(self) -> str:
-        """The label's value: the name that the image had when labkit built it."""
-        return self.tag or "-"
 
 
 def build(engine: Engine, builder: str, request: Request, tell) -> Recording:
@@ -117,60 +90,22 @@ def _layer_counts(api, history):
     for row, before in zip(history, history[1:]):
         text = row.get("CreatedBy") or ""
         unclear = not row.get("Size") and ("#(nop)" not in text or "WORKDIR" in text)
-        if unclear and row.get("Comment") != BUILDKIT_COMMENT and str(row["Id"]).startswith("sha256:"):
+        if (
+            unclear
+            and row.get("Comment") != BUILDKIT_COMMENT
+            and str(row["Id"]).startswith("sha256:")
+        ):
             for image in (row["Id"], before["Id"]):
                 if str(image).startswith("sha256:") and image not in counts:
                     counts[image] = len(api.inspect_image(image)["RootFS"]["Layers"])
     return counts
 
 
-class Recorder:
-    """Keeps the events of a build, of every step's log the tail alone.
-
-    `tell(seconds, event)` hears each event and says which step it speaks of, as its position.
-    """
-
-    def __init__(self, tell):
-        self._tell, self._began = tell, time.monotonic()
-        self._count, self._kept = itertools.count(), []
-        self._tails, self._bytes = defaultdict(deque), Counter()
-        self._dropped = Counter()
-
-    def clock(self) -> float:
-        """Seconds since the build began."""
-        return time.monotonic() - self._began
-
-    def add(self, event: dict, log_bytes: int | None = None) -> None:
-        """Take in an event; one that is a piece of log says how many bytes it has."""
-        at = round(self.clock(), 4)
-        position = self._tell(at, event)
-        entry = (next(self._count), at, event)
-        if log_bytes is None:
-            self._kept.append(entry)
-            return
-        tail = self._tails[position]
-        tail.append((*entry, log_bytes))
-        self._bytes[position] += log_bytes
-        while self._bytes[position] > TAIL_BYTES and len(tail) > 1:
-            gone = tail.popleft()[3]
-            self._bytes[position] -= gone
-            self._dropped[position] += gone
-
-    def events(self) -> tuple:
-        """All that was kept, in the order in which it came."""
-        logs = [entry[:3] for tail in self._tails.values() for entry in tail]
-        events = [(at, event) for _n, at, event in sorted(self._kept + logs, key=lambda e: e[0])]
-        for position, count in self._dropped.items():
-            note = {"labkit": {"step": position, "dropped_bytes": count}}
-            events.append((events[-1][0], note))
-        return tuple(events)
-
-
 def _buildkit(engine, request, recorder) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "metadata.json")
         own = ["--progress=rawjson", f"--metadata-file={told}", f"--label={LABEL}={request.label}"]
-        argv = [*engine.buildx_command, "build", *own, *_buildkit_options(request)]
+        argv = [*engine.buildx_command, "build", *own, *buildkit_options(request)]
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -266,38 +201,3 @@ def _broken(error):
         _("`python3 start.py doctor` says whether the engine still answers."),
         stderr=str(error),
     )
-
-
-def command(builder: str, request: Request) -> str:
-    """The line that does the same in a terminal."""
-    if builder == "buildkit":
-        return shlex.join(["docker", "build", *_buildkit_options(request)])
-    argv = ["docker", "build", *_options(request)]
-    if not request.stands_in:
-        return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), str(request.folder)])
-    edits = ";".join(f"{n}s#{written}#{request.stands_in[1]}#" for n, written in request.froms)
-    edit = shlex.quote(edits)
-    file = shlex.quote(str(request.dockerfile))
-    piped = shlex.join([*argv, "-f", "-", str(request.folder)])
-    return f"sed {edit} {file} | DOCKER_BUILDKIT=0 {piped}"
-
-
-def _buildkit_options(request):
-    argv = []
-    if request.stands_in:
-        written, here = request.stands_in
-        argv += ["--build-context", f"{written}=docker-image://{here}"]
-    return [*argv, *_options(request), *_file(request), str(request.folder)]
-
-
-def _options(request):
-    argv = ["-t", request.tag] if request.tag else []
-    argv += ["--target", request.target] if request.target else []
-    for name, value in request.build_args.items():
-        argv += ["--build-arg", f"{name}={value}"]
-    return [*argv, "--no-cache"] if request.no_cache else argv
-
-
-def _file(request):
-    default = request.dockerfile == request.folder / "Dockerfile"
-    return [] if default else ["-f", str(request.dockerfile)]

@@ -1,5 +1,6 @@
 """Run a container and talk to it over HTTP."""
 
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ from labkit.engine import FAULTS, Engine, speaking
 from labkit.errors import ContainerError
 from labkit.words import _
 
-LABEL = "labkit"
+LABEL = "labkit.container"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def run(engine: Engine, image: str, *, port: int, path: str = "/", seconds: floa
 @contextmanager
 def _created(engine, image, port, options):
     what = _("The container of {image} did not start.").format(image=image)
-    options = {"labels": {LABEL: image}, **options}
+    name = f"labkit-{secrets.token_hex(6)}"
+    options = {"name": name, "labels": {LABEL: name}, **options}
     with speaking(what, ContainerError):
         container = engine.client.containers.create(
             image, ports={f"{port}/tcp": ("127.0.0.1", None)}, detach=True, **options
@@ -91,7 +93,8 @@ def _remove(container):
         pass
     except FAULTS as error:
         raise ContainerError(
-            _("The container was not removed."), str(error),
+            _("The container was not removed."),
+            str(error),
             _("Remove it: docker rm -f {id}").format(id=container.short_id),
         ) from error
 
@@ -125,8 +128,7 @@ def _no_answer(container, tried):
     return ContainerError(
         _("The container does not answer."),
         "\n".join(part for part in (tried, log) if part),
-        _("Read its log; check the port and that the server listens on 0.0.0.0, not on "
-          "127.0.0.1."),
+        _("Read its log; check the port and that the server listens on 0.0.0.0, not on 127.0.0.1."),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from labkit import base, units, views, words
 from labkit.engine import Engine, find
 from labkit.errors import LabkitError
+from labkit.request import UBUNTU
 from labkit.words import _
 
 _ENOUGH_BYTES = 3_000_000_000
@@ -49,9 +50,11 @@ def _base_row(engine):
     except LabkitError as error:
         return ("✗", _("base image"), error.what), error
     if name is None:
-        missing = _("not here yet: it is pulled or made by `python3 start.py`, or at the first build")
+        missing = _(
+            "not here yet: it is pulled or made by `python3 start.py`, or at the first build"
+        )
         return ("–", _("base image"), missing), None
-    stands_in = "" if name == base.UBUNTU else _(" (in place of {ubuntu})").format(ubuntu=base.UBUNTU)
+    stands_in = "" if name == UBUNTU else _(" (in place of {ubuntu})").format(ubuntu=UBUNTU)
     return ("✓", _("base image"), name + stands_in), None
 
 
@@ -68,7 +71,9 @@ def _disk_row(engine):
         return ("✓", _("free disk"), units.size(free)), None
     problem = LabkitError(
         _("The disk of the engine has only {free} left.").format(free=units.size(free)),
-        _("{folder}; the lessons need {need}.").format(folder=folder, need=units.size(_ENOUGH_BYTES)),
+        _("{folder}; the lessons need {need}.").format(
+            folder=folder, need=units.size(_ENOUGH_BYTES)
+        ),
         _("Free some room: `docker system df` shows what takes it."),
     )
     return ("✗", _("free disk"), units.size(free)), problem

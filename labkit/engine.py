@@ -39,7 +39,7 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """ "Docker" or "Podman". """
+        """ "Docker" or "Podman"."""
         parts = [part["Name"] for part in self.facts.get("Components") or ()]
         return "Podman" if any("Podman" in part for part in parts) else "Docker"
 
@@ -119,12 +119,14 @@ def find(start: bool = True) -> Engine:
 
     Raises EngineClosed, EngineStopped or NoEngine, each with what was tried.
     """
-    if os.environ.get("DOCKER_HOST"):
-        return connect(os.environ["DOCKER_HOST"], "DOCKER_HOST")
-    if named := _context():
-        return connect(named[1], _("docker context {name}").format(name=named[0]))
+    named = os.environ.get("DOCKER_HOST")
+    if named and named != private.host():  # start.py sets it to ours, which may be stopped by now.
+        return connect(named, "DOCKER_HOST")
+    context = None if named else _context()
+    if context:
+        return connect(context[1], _("docker context {name}").format(name=context[0]))
     faults = []
-    for host in default_hosts():
+    for host in [] if named else default_hosts():
         try:
             return connect(host, _("default socket"))
         except EngineError as error:
@@ -134,7 +136,8 @@ def find(start: bool = True) -> Engine:
 
 def _private(start, faults):
     host = private.running()
-    if not host and start and shutil.which("dockerd") and hasattr(os, "geteuid") and not os.geteuid():
+    may_start = sys.platform == "linux" and os.geteuid() == 0 and packages.find("dockerd")
+    if not host and start and may_start:
         host = private.start()
     if host:
         return connect(host, _("labkit's private engine"))
@@ -187,7 +190,9 @@ def _context() -> tuple[str, str] | None:
     """The (name, address) of the docker context in use, None for the default one."""
     name = os.environ.get("DOCKER_CONTEXT")
     try:
-        context = docker.ContextAPI.get_context(name) if name else docker.ContextAPI.get_current_context()
+        context = (
+            docker.ContextAPI.get_context(name) if name else docker.ContextAPI.get_current_context()
+        )
     except FAULTS as error:
         raise _bad_context(name, error) from error
     if context is None:
@@ -243,11 +248,13 @@ def _desktop():
 
 
 def _no_engine():
-    tried = _("DOCKER_HOST is not set; no docker context; no socket where Docker, Docker Desktop, "
-              "rootless Docker and Podman put theirs; no private engine of labkit.")
+    tried = _(
+        "DOCKER_HOST is not set; no docker context; no socket where Docker, Docker Desktop, "
+        "rootless Docker and Podman put theirs; no private engine of labkit."
+    )
     if _desktop():
         return EngineStopped(_("Docker Desktop is not started."), tried, _start_line(""))
-    if shutil.which("dockerd"):
+    if packages.find("dockerd"):
         return EngineStopped(_("Docker is installed, but does not run."), tried, _start_line(""))
     return NoEngine(_("There is no Docker engine on this machine."), tried, _install())
 
@@ -264,8 +271,9 @@ def speaking(what: str, kind=BuildError):
         yield
     except FAULTS as error:
         said = getattr(error, "explanation", None) or str(error)
-        raise kind(what, str(said), _("`python3 start.py doctor` checks the engine."),
-                   stderr=str(error)) from error
+        raise kind(
+            what, str(said), _("`python3 start.py doctor` checks the engine."), stderr=str(error)
+        ) from error
 
 
 def _numbers(version):

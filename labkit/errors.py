@@ -1,18 +1,18 @@
 """What can go wrong, each error in three parts: what failed, what was tried, what to do next.
 
-    LabkitError
-    |-- EngineError          no engine can be used
-    |   |-- NoEngine             nothing answers and none can be started
-    |   |-- EngineClosed         a socket is there, but closed to this user
-    |   `-- EngineStopped        an engine is installed, but does not run
-    |-- InputError           what the learner gave cannot be used
-    |   |-- DockerfileError      the Dockerfile cannot be read
-    |   |-- FolderError          the folder to build from is missing or has no Dockerfile
-    |   `-- TagError             a tag or name that the engine refuses
-    |-- BuildError           the builder itself broke (a failed step is a Build, not an error)
-    |-- BaseError            the base image cannot be had
-    |-- ContainerError       a container did not start or did not answer
-    `-- Interrupted          the learner stopped it
+LabkitError
+|-- EngineError          no engine can be used
+|   |-- NoEngine             nothing answers and none can be started
+|   |-- EngineClosed         a socket is there, but closed to this user
+|   `-- EngineStopped        an engine is installed, but does not run
+|-- InputError           what the learner gave cannot be used
+|   |-- DockerfileError      the Dockerfile cannot be read
+|   |-- FolderError          the folder to build from is missing or has no Dockerfile
+|   `-- TagError             a tag or name that the engine refuses
+|-- BuildError           the builder itself broke (a failed step is a Build, not an error)
+|-- BaseError            the base image cannot be had
+|-- ContainerError       a container did not start or did not answer
+`-- Interrupted          the learner stopped it
 """
 
 from labkit.words import _

@@ -93,8 +93,12 @@ def _section(parser):
 def _pip_files():
     home = Path.home()
     named = os.environ.get("PIP_CONFIG_FILE")
-    return [Path("/etc/pip.conf"), home / ".pip/pip.conf", home / ".config/pip/pip.conf",
-            *([Path(named)] if named else [])]
+    return [
+        Path("/etc/pip.conf"),
+        home / ".pip/pip.conf",
+        home / ".config/pip/pip.conf",
+        *([Path(named)] if named else []),
+    ]
 
 
 def _is_here(address):
@@ -132,7 +136,9 @@ def archives(codename: str) -> str:
 
 
 def _suits(stanza, codename):
-    fields = dict(line.split(":", 1) for line in stanza.splitlines() if ":" in line and line[0] != "#")
+    fields = dict(
+        line.split(":", 1) for line in stanza.splitlines() if ":" in line and line[0] != "#"
+    )
     suites = fields.get("Suites", "").split()
     return bool(suites) and all(s.split("-")[0] == codename for s in suites)
 

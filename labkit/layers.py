@@ -127,6 +127,4 @@ def _fits(layer, instruction):
 
 
 def _with(layer, instruction):
-    return Layer(
-        instruction, layer.created_by, layer.size_bytes, layer.digest, layer.has_layer
-    )
+    return Layer(instruction, layer.created_by, layer.size_bytes, layer.digest, layer.has_layer)

@@ -6,7 +6,6 @@ import time
 
 from labkit import units, views
 from labkit.progress import Row, State
-from labkit.words import _
 
 _TICK_SECONDS = 0.5
 

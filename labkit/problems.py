@@ -36,8 +36,10 @@ def _no_space(step, said):
     return BuildError(
         _("The disk of the engine is full."),
         f"{_place(step)}\n{said}" if step else said,
-        _("Free some room: `docker system df` shows what takes it. lab.clean() removes only "
-          "what labkit made."),
+        _(
+            "Free some room: `docker system df` shows what takes it. lab.clean() removes only "
+            "what labkit made."
+        ),
         stderr=said,
     )
 
@@ -58,20 +60,26 @@ def _no_source(step, said):
             keyword=step.instruction.keyword, sources=", ".join(sources)
         ),
         f"{_place(step)}\n{said}",
-        _("Check the name. Only files in the folder that is built are seen, less those that "
-          ".dockerignore names."),
+        _(
+            "Check the name. Only files in the folder that is built are seen, less those that "
+            ".dockerignore names."
+        ),
         stderr=said,
     )
 
 
 def _failed_run(step, said):
     code = step.exit_code
-    what = _("The command ended with exit code {code}.") if code is not None else _("The step failed.")
+    what = (
+        _("The command ended with exit code {code}.") if code is not None else _("The step failed.")
+    )
     return BuildError(
         what.format(code=code),
         _place(step),
-        _("Read its last lines of log above, mend the line, build again: the steps before it "
-          "come from the cache."),
+        _(
+            "Read its last lines of log above, mend the line, build again: the steps before it "
+            "come from the cache."
+        ),
         stderr=said,
     )
 

@@ -53,7 +53,9 @@ def state_word(name: str) -> str:
 
 def code(text) -> Raw:
     """Text in the type of code."""
-    return Raw(f'<code style="{_CODE}; background: none; white-space: pre-wrap">{escape(text)}</code>')
+    return Raw(
+        f'<code style="{_CODE}; background: none; white-space: pre-wrap">{escape(text)}</code>'
+    )
 
 
 def box(*parts: str) -> str:
@@ -78,7 +80,9 @@ def table(head, rows, right=()) -> Raw:
     """A table; cells that are not Raw are escaped; `right` are the columns of numbers."""
     lines = ["<tr>" + "".join(_cell("th", c, n in right) for n, c in enumerate(head)) + "</tr>"]
     for row in rows:
-        lines.append("<tr>" + "".join(_cell("td", c, n in right) for n, c in enumerate(row)) + "</tr>")
+        lines.append(
+            "<tr>" + "".join(_cell("td", c, n in right) for n, c in enumerate(row)) + "</tr>"
+        )
     return Raw(
         '<table style="border-collapse: collapse; margin: 4px 0">' + "".join(lines) + "</table>"
     )

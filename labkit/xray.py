@@ -30,7 +30,9 @@ def layer(archive: tarfile.TarFile, digest: str):
             _("It has {count} layers.").format(count=len(digests)),
             _("Take one of build.layers, of the same image."),
         )
-    return _unpacked(archive.extractfile(_member(archive, manifest["Layers"][digests.index(digest)])))
+    return _unpacked(
+        archive.extractfile(_member(archive, manifest["Layers"][digests.index(digest)]))
+    )
 
 
 def save(archive: tarfile.TarFile, digest: str, path) -> None:

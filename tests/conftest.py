@@ -2,6 +2,7 @@
 the one that labkit finds. In CI a missing engine is a failure, elsewhere a skip that says why."""
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,32 +28,32 @@ class Machine:
     name: str
     engine: Engine
     base: str
-    path: str = ""
 
 
 @pytest.fixture(scope="session", params=machines.NAMES)
 def machine(request):
     """One engine after the other; environment and network are the engine's while it runs."""
-    yield from serve(request.param)
+    with serve(request.param) as machine:
+        yield machine
 
 
-@pytest.fixture(scope="session")
-def docker26():
-    """The engine that has both builders."""
-    yield from serve("docker-26.1")
+# For tests of one engine that has both builders. One fixture for all: there is one environment and
+# one network, so one engine at a time.
+with_docker_26 = pytest.mark.parametrize("machine", ["docker-26.1"], indirect=True)
 
 
-def serve(name, **extra):
+@contextmanager
+def serve(name):
+    """Start an engine and enter its environment and network; the tiny base is in it."""
     reason = machines.why_not(name)
     if reason:
         missing(f"{name}: {reason}")
-    with machines.running(name) as own, machines.inside(own), _environ(own.environ | extra):
+    with machines.running(name) as own, machines.inside(own), environ(own.environ):
         engine = connect(own.host, name)
-        yield Machine(name, engine, base.tiny_base(engine.client), own.path)
+        yield Machine(name, engine, base.tiny_base(engine.client))
 
 
-@pytest.fixture(scope="session")
-def found():
+def found() -> Engine:
     """The engine that labkit finds on this machine."""
     try:
         return find(start=False)
@@ -60,19 +61,16 @@ def found():
         missing(str(error))
 
 
-class _environ:
+@contextmanager
+def environ(values):
     """Variables set for a while; the old values come back."""
-
-    def __init__(self, values):
-        self._values, self._old = values, {}
-
-    def __enter__(self):
-        self._old = {name: os.environ.get(name) for name in self._values}
-        os.environ.update(self._values)
-
-    def __exit__(self, *_error):
-        for name, value in self._old.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    old = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(old)
 
 
 @pytest.fixture(autouse=True)

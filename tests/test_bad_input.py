@@ -4,14 +4,21 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 
 import pytest
 
 from labkit import Lab, engine
 from labkit.errors import (
-    DockerfileError, EngineStopped, FolderError, LabkitError, NoEngine, TagError,
+    DockerfileError,
+    EngineStopped,
+    FolderError,
+    LabkitError,
+    NoEngine,
+    TagError,
 )
-from tests.conftest import _environ, missing, serve, write_recipe
+from tests.conftest import environ, missing, serve, with_docker_26, write_recipe
 from tests.engines import machines
 
 
@@ -26,7 +33,7 @@ def test_no_engine_at_all(monkeypatch, tmp_path):
     monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
     monkeypatch.setattr(engine, "default_hosts", list)
     monkeypatch.setattr(engine, "_desktop", lambda: False)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(engine.packages, "find", lambda program: None)
     with pytest.raises(NoEngine) as caught:
         engine.find(start=False)
     three(caught)
@@ -77,7 +84,9 @@ except EngineClosed as error:
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to step down")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to step down"
+)
 def test_a_socket_closed_to_this_user(tmp_path):
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents[:2]:
@@ -87,9 +96,11 @@ def test_a_socket_closed_to_this_user(tmp_path):
         listening.bind(str(path))
         listening.listen()
         path.chmod(0o600)
-        environ = {**os.environ, "DOCKER_HOST": f"unix://{path}", "HOME": "/"}
+        variables = {**os.environ, "DOCKER_HOST": f"unix://{path}", "HOME": "/"}
         code = "import docker, dockerfile, labkit.lab\n" + _AS_NOBODY
-        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=variables, capture_output=True, text=True
+        )
     assert done.stdout.split() == ["3", "True"], done.stderr
 
 
@@ -102,17 +113,14 @@ def test_an_unreadable_context(monkeypatch, tmp_path):
     assert "nowhere" in three(caught).what
 
 
-@pytest.fixture
-def lab(docker26):
-    return Lab(engine=docker26.engine)
-
-
+@with_docker_26
 def test_missing_folder(lab, tmp_path):
     with pytest.raises(FolderError) as caught:
         lab.build(tmp_path / "nothing")
     three(caught)
 
 
+@with_docker_26
 def test_missing_dockerfile(lab, tmp_path):
     (tmp_path / "app.py").touch()
     with pytest.raises(FolderError) as caught:
@@ -120,12 +128,14 @@ def test_missing_dockerfile(lab, tmp_path):
     assert "app.py" in three(caught).tried
 
 
+@with_docker_26
 def test_empty_folder(lab, tmp_path):
     with pytest.raises(FolderError) as caught:
         lab.build(tmp_path)
     assert "empty" in three(caught).tried
 
 
+@with_docker_26
 def test_unknown_instruction(lab, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM ubuntu:24.04\nRUNN true\n")
     with pytest.raises(DockerfileError) as caught:
@@ -134,6 +144,7 @@ def test_unknown_instruction(lab, tmp_path):
     assert "Line 2" in error.what and "RUN" in error.next_step
 
 
+@with_docker_26
 @pytest.mark.parametrize("text", ["", "RUN true", "FROM", "FROM a\nRUN", "FROM a\nCOPY", "# only"])
 def test_a_dockerfile_that_cannot_be_read(lab, tmp_path, text):
     (tmp_path / "Dockerfile").write_text(text)
@@ -142,21 +153,24 @@ def test_a_dockerfile_that_cannot_be_read(lab, tmp_path, text):
     assert caught.value.what and caught.value.next_step
 
 
+@with_docker_26
 @pytest.mark.parametrize("tag", ["Web App", "UPPER", "a:b:c", "-x", "a/", "x:.y"])
-def test_bad_tag(lab, docker26, tmp_path, tag):
+def test_bad_tag(lab, machine, tmp_path, tag):
     with pytest.raises(TagError) as caught:
-        lab.build(write_recipe(tmp_path, docker26.base, "RUN true"), tag=tag)
+        lab.build(write_recipe(tmp_path, machine.base, "RUN true"), tag=tag)
     assert tag in three(caught).what
 
 
+@with_docker_26
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
-def test_missing_copy_source(lab, docker26, tmp_path, builder):
-    folder = write_recipe(tmp_path, docker26.base, "COPY nothing.txt /")
+def test_missing_copy_source(lab, machine, tmp_path, builder):
+    folder = write_recipe(tmp_path, machine.base, "COPY nothing.txt /")
     build = lab.build(folder, tag="missing", builder=builder)
     assert build.states() == ("CACHED", "FAILED")
     assert "nothing.txt" in build.problem.what and len(build.problem.parts()) == 3
 
 
+@with_docker_26
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_a_base_that_cannot_be_had(lab, tmp_path, builder):
     (tmp_path / "Dockerfile").write_text("FROM nowhere.invalid/none:1\nRUN true\n")
@@ -165,32 +179,35 @@ def test_a_base_that_cannot_be_had(lab, tmp_path, builder):
     assert "nowhere.invalid/none:1" in build.problem.what and len(build.problem.parts()) == 3
 
 
+@with_docker_26
 def test_a_builder_that_is_not_there(lab):
     with pytest.raises(LabkitError) as caught:
         lab.builder = "kaniko"
     three(caught)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
+@contextmanager
+def small_disk():
     """An engine whose disk has 60 MB."""
     if reason := machines.why_not("docker-26.1"):
         missing(reason)
-    folder = tmp_path_factory.mktemp("disk")
+    folder = tempfile.mkdtemp(dir="/var/tmp")  # A short path: sockets lie in it.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", folder], check=True)
     try:
-        with _environ({"TMPDIR": str(folder)}):
-            yield from serve("docker-26.1")
+        with environ({"TMPDIR": folder}), serve("docker-26.1") as machine:
+            yield machine
     finally:
         subprocess.run(["umount", folder], check=True)
+        os.rmdir(folder)
 
 
-@pytest.mark.parametrize("builder", ["buildkit", "classic"])
-def test_a_full_disk(small, tmp_path, builder):
-    folder = write_recipe(tmp_path, small.base, "RUN cat /dev/zero > /big")
-    build = Lab(builder, small.engine).build(folder, tag="full")
-    assert build.states() == ("CACHED", "FAILED")
-    assert "full" in build.problem.what and len(build.problem.parts()) == 3
+def test_a_full_disk(tmp_path):
+    with small_disk() as machine:
+        folder = write_recipe(tmp_path / "recipe", machine.base, "RUN cat /dev/zero > /big")
+        for builder in machine.engine.builders:
+            build = Lab(builder, machine.engine).build(folder, tag="full")
+            assert build.states() == ("CACHED", "FAILED")
+            assert "full" in build.problem.what and len(build.problem.parts()) == 3
 
 
 def test_an_error_shows_no_traceback_in_a_notebook():

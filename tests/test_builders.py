@@ -11,18 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from labkit import Lab
 from labkit.errors import Interrupted
-from tests.conftest import write_recipe
+from tests.conftest import with_docker_26, write_recipe
 
+pytestmark = with_docker_26
 BUILDERS = ("buildkit", "classic")
-
-
-@pytest.fixture
-def lab(docker26):
-    lab = Lab(engine=docker26.engine)
-    yield lab
-    lab.clean()
 
 
 def shape(build):
@@ -31,15 +24,18 @@ def shape(build):
     return steps, [(x.instruction, x.has_layer, x.size_bytes) for x in build.layers]
 
 
-@pytest.mark.parametrize("lines", [
-    "RUN echo {n} > /a\nCOPY f /f\nENV A=1\nUSER nobody\nCMD [\"true\"]",
-    "WORKDIR /app/deep\nCOPY --chown=65534:65534 . .\nRUN echo {n} > here",
-    "ARG N=1\nENV M=$N\nRUN echo {n} $M > /m\nLABEL a=b c=d\nEXPOSE 80\nVOLUME /data\nSTOPSIGNAL 9",
-    "RUN echo {n}; exit 3\nCOPY f /f",
-    "RUN echo {n} > /x\nSHELL [\"/bin/sh\", \"-ec\"]\nRUN rm /x\nHEALTHCHECK NONE\nADD f /g/",
-])
-def test_equal_input_gives_equal_builds(lab, docker26, tmp_path, lines):
-    folder = write_recipe(tmp_path, docker26.base, lines.format(n=uuid.uuid4()), {"f": "text"})
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'RUN echo {n} > /a\nCOPY f /f\nENV A=1\nUSER nobody\nCMD ["true"]',
+        "WORKDIR /app/deep\nCOPY --chown=65534:65534 . .\nRUN echo {n} > here",
+        "ARG N=1\nENV M=$N\nRUN echo {n} $M > /m\nLABEL a=b c=d\nEXPOSE 80\nVOLUME /data\nSTOPSIGNAL 9",
+        "RUN echo {n}; exit 3\nCOPY f /f",
+        'RUN echo {n} > /x\nSHELL ["/bin/sh", "-ec"]\nRUN rm /x\nHEALTHCHECK NONE\nADD f /g/',
+    ],
+)
+def test_equal_input_gives_equal_builds(lab, machine, tmp_path, lines):
+    folder = write_recipe(tmp_path, machine.base, lines.format(n=uuid.uuid4()), {"f": "text"})
     for _turn in range(2):
         first, second = (lab.build(folder, tag="equal", builder=b) for b in BUILDERS)
         assert shape(first) == shape(second)
@@ -60,12 +56,16 @@ print(after - before, step.dropped_bytes + len(step.log), step.log.split()[-1], 
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_200_mb_of_log_cost_less_than_50_mb(lab, docker26, tmp_path, builder):
+def test_200_mb_of_log_cost_less_than_50_mb(lab, machine, tmp_path, builder):
     lines = "RUN yes a-line-of-the-log | head -c 200000000; echo; echo the-end"
-    folder = write_recipe(tmp_path, docker26.base, lines)
-    (folder / "Quiet").write_text(f"FROM {docker26.base}\nRUN echo quiet\n")
-    done = subprocess.run([sys.executable, "-c", _NOISY, str(folder), builder],
-                          capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    folder = write_recipe(tmp_path, machine.base, lines)
+    (folder / "Quiet").write_text(f"FROM {machine.base}\nRUN echo quiet\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _NOISY, str(folder), builder],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
     assert done.returncode == 0, done.stderr
     grown_kib, log_bytes, last, ok = done.stdout.split()
     assert int(grown_kib) < 50_000
@@ -74,9 +74,9 @@ def test_200_mb_of_log_cost_less_than_50_mb(lab, docker26, tmp_path, builder):
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_an_interrupt_stops_the_real_build(lab, docker26, tmp_path, builder):
+def test_an_interrupt_stops_the_real_build(lab, machine, tmp_path, builder):
     nap = f"{60 + os.getpid() / 1e7:.7f}"
-    folder = write_recipe(tmp_path, docker26.base, f"RUN echo {uuid.uuid4()}\nRUN sleep {nap}")
+    folder = write_recipe(tmp_path, machine.base, f"RUN echo {uuid.uuid4()}\nRUN sleep {nap}")
 
     def stop_when_it_sleeps():
         if wait_until(lambda: processes(f"sleep {nap}"), 30):

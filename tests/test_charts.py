@@ -32,8 +32,10 @@ def made(sizes, tag="made", base=80 * MB, shared=1):
 
     The `shared` lowest of its layers all made Builds have, the others only those of its tag.
     """
-    words = ["ENV N={n}" if s is ENV else ("RUN echo {n}", "COPY f{n} /", LONG)[n % 3]
-             for n, s in enumerate(sizes)]
+    words = [
+        "ENV N={n}" if s is ENV else ("RUN echo {n}", "COPY f{n} /", LONG)[n % 3]
+        for n, s in enumerate(sizes)
+    ]
     text = "FROM ubuntu:24.04\n" + "\n".join(w.format(n=n) for n, w in enumerate(words))
     parsed = dockerfile.parse(text)
 
@@ -158,7 +160,8 @@ def test_rows_of_the_base_are_one_block():
     rows = (base, empty, replace(base, digest="sha256:x"))
     found = blocks(replace(build, layers=(*rows, build.layers[1])))
     assert [(b.keyword, b.size_bytes, b.count) for b in found] == [
-        ("FROM", 160 * MB, 2), ("RUN", MB, 1)
+        ("FROM", 160 * MB, 2),
+        ("RUN", MB, 1),
     ]
 
 
@@ -278,8 +281,15 @@ def test_a_dollar_is_a_dollar():
 def test_the_style_of_matplotlib_changes_nothing_that_is_read():
     build = made([MB, ENV, 9 * MB])
     usual = charts.layer_sizes(build).png()
-    dark = {"text.color": "white", "figure.facecolor": "black", "savefig.facecolor": "black",
-            "font.family": "serif", "font.size": 30, "axes.facecolor": "black", "savefig.dpi": 30}
+    dark = {
+        "text.color": "white",
+        "figure.facecolor": "black",
+        "savefig.facecolor": "black",
+        "font.family": "serif",
+        "font.size": 30,
+        "axes.facecolor": "black",
+        "savefig.dpi": 30,
+    }
     with matplotlib.rc_context(dark):
         assert charts.layer_sizes(build).png() == usual
 

@@ -27,12 +27,15 @@ def web(recipe):
 
 
 def test_engine_has_the_builders_that_its_packages_bring(machine):
-    assert machine.engine.builders == {
-        "docker-20.10": ("classic",),
-        "docker-26.1": ("buildkit", "classic"),
-        "docker-26.1-containerd": ("buildkit", "classic"),
-        "podman": ("classic",),
-    }[machine.name]
+    assert (
+        machine.engine.builders
+        == {
+            "docker-20.10": ("classic",),
+            "docker-26.1": ("buildkit", "classic"),
+            "docker-26.1-containerd": ("buildkit", "classic"),
+            "podman": ("classic",),
+        }[machine.name]
+    )
 
 
 def test_first_build_runs_every_step(lab, builder, web):
@@ -57,7 +60,7 @@ def test_no_cache_runs_again(lab, builder, web):
 
 
 def test_failing_step_is_a_build_and_no_error(lab, builder, recipe):
-    folder = recipe("RUN true\nRUN echo last words; exit 7\nRUN true\nENTRYPOINT [\"x\"]")
+    folder = recipe('RUN true\nRUN echo last words; exit 7\nRUN true\nENTRYPOINT ["x"]')
     build = lab.build(folder, tag="contract-fails")
     assert build.states()[2:] == ("FAILED", "NOT_REACHED", "NOT_REACHED")
     assert build.failed.exit_code == 7
@@ -93,7 +96,12 @@ def test_history_tells_the_same_as_the_build(lab, builder, web):
     build = lab.build(web, tag="contract-web")
     history = lab.history("contract-web")
     assert [x.digest for x in history.layers] == [x.digest for x in build.layers]
-    assert [x.created_by.split()[0] for x in history.layers[-4:]] == ["RUN", "COPY", "ENV", "ENTRYPOINT"]
+    assert [x.created_by.split()[0] for x in history.layers[-4:]] == [
+        "RUN",
+        "COPY",
+        "ENV",
+        "ENTRYPOINT",
+    ]
 
 
 def test_saved_layer_hashes_to_its_digest(lab, builder, web, tmp_path):
@@ -117,8 +125,13 @@ def test_run_answers_and_leaves_nothing(lab, builder, web):
 
 
 def test_dockerignore_keeps_files_out(lab, builder, recipe):
-    files = {"a.txt": "a", "b.log": "b", "deep/c.log": "c", "keep.log": "k",
-             ".dockerignore": "# logs\n*.log\n!keep.log\nDockerfile\n.dockerignore\n"}
+    files = {
+        "a.txt": "a",
+        "b.log": "b",
+        "deep/c.log": "c",
+        "keep.log": "k",
+        ".dockerignore": "# logs\n*.log\n!keep.log\nDockerfile\n.dockerignore\n",
+    }
     folder = recipe("COPY . /all\nRUN find /all -type f | sort", files)
     build = lab.build(folder, tag="contract-ignored", no_cache=True)
     found = [word for word in build.steps[2].log.split() if word.startswith("/all/")]
@@ -128,10 +141,16 @@ def test_dockerignore_keeps_files_out(lab, builder, recipe):
 def test_target_args_and_other_file(lab, builder, recipe, machine):
     folder = recipe("RUN true")
     (folder / "Other").write_text(
-        f"ARG BASE=none\nFROM $BASE AS first\nARG WORD\nRUN echo got-$WORD\nFROM first\nRUN false\n"
+        "ARG BASE=none\nFROM $BASE AS first\nARG WORD\nRUN echo got-$WORD\nFROM first\nRUN false\n"
     )
-    build = lab.build(folder, tag="contract-target", dockerfile="Other", target="first",
-                      build_args={"BASE": machine.base, "WORD": uuid.uuid4().hex}, no_cache=True)
+    build = lab.build(
+        folder,
+        tag="contract-target",
+        dockerfile="Other",
+        target="first",
+        build_args={"BASE": machine.base, "WORD": uuid.uuid4().hex},
+        no_cache=True,
+    )
     assert build.ok, build
     assert "got-" in build.steps[2].log
     assert build.states()[3:] == ("NOT_REACHED", "NOT_REACHED")
@@ -181,26 +200,50 @@ def test_unknown_image_has_three_parts(lab):
     assert len(caught.value.parts()) == 3
 
 
-def test_clean_removes_ours_alone(lab, builder, web, machine):
-    """Decoys: an image, a container, a volume and an image FROM one of ours, none made by labkit."""
+@pytest.fixture
+def decoys(lab, machine):
+    """What was there before, without a label: an image, a container, a volume."""
     client = lab.engine.client
-    decoy = client.images.get(machine.base)
-    decoy.tag("decoy/image", "1")
-    container = client.containers.create("decoy/image:1", ["true"], name=f"decoy-{uuid.uuid4().hex}")
+    client.images.get(machine.base).tag("decoy/image", "1")
+    container = client.containers.create("decoy/image:1", ["true"])
     volume = client.volumes.create(f"decoy-{uuid.uuid4().hex}")
-    lab.build(web, tag="contract-web")
-    heir = client.containers.create("contract-web")
-    heir.commit("decoy/heir", "1")
-    heir.remove()
-    cleaned = lab.clean()
-    names = [name for image in client.images.list() for name in image.tags]
-    assert any(name.endswith("decoy/image:1") for name in names)
-    assert any(name.endswith("decoy/heir:1") for name in names)
-    assert not any("contract-web" in name for name in names)
-    assert cleaned.images >= 1
-    assert container.id in [c.id for c in client.containers.list(all=True)]
-    assert volume.id in [v.id for v in client.volumes.list()]
+    yield {"decoy/image:1"}, {container.id}, {volume.id}
     container.remove()
     volume.remove()
-    client.images.remove("decoy/heir:1")
     client.images.remove("decoy/image:1")
+
+
+def what_is_there(client):
+    names = {name.removeprefix("docker.io/") for i in client.images.list() for name in i.tags}
+    containers = {c.id for c in client.containers.list(all=True)}
+    return names, containers, {v.id for v in client.volumes.list()}
+
+
+def test_decoys_survive_every_command(lab, builder, web, decoys, recipe, tmp_path):
+    build = lab.build(web, tag="contract-web")
+    lab.history("contract-web")
+    lab.save_layer("contract-web", build.layers[-3], tmp_path / "layer.tar")
+    with lab.run("contract-web", port=5000):
+        pass
+    lab.build(recipe("RUN false"), tag="contract-fails")
+    lab.clean()
+    for kept, there in zip(decoys, what_is_there(lab.engine.client)):
+        assert kept <= there
+
+
+def test_clean_takes_what_labkit_made_and_not_what_grew_from_it(lab, builder, web):
+    """Somebody's image FROM ours, container of ours and second name for ours have our label."""
+    client = lab.engine.client
+    lab.build(web, tag="contract-web")
+    started = client.containers.create("contract-web")
+    started.commit("decoy/heir", "1")
+    client.images.get("contract-web").tag("decoy/second", "1")
+    cleaned = lab.clean()
+    names, containers, _volumes = what_is_there(client)
+    assert cleaned.images >= 1
+    assert not any("contract-web" in name for name in names)
+    assert {"decoy/heir:1", "decoy/second:1"} <= names
+    assert started.id in containers
+    started.remove()
+    client.images.remove("decoy/heir:1")
+    client.images.remove("decoy/second:1")

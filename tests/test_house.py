@@ -11,9 +11,19 @@ import labkit
 
 LABKIT = Path(labkit.__file__).parent
 PURE = {"errors", "words"}
-MODEL = PURE | {"units", "dockerfile", "recording", "progress", "buildkit_events",
-                "classic_events", "layers", "problems", "views", "builds", "history"}
-ENGINE = PURE | {"packages", "private", "steps"}
+MODEL = PURE | {
+    "units",
+    "dockerfile",
+    "recording",
+    "progress",
+    "buildkit_events",
+    "classic_events",
+    "layers",
+    "problems",
+    "views",
+    "builds",
+    "history",
+}
 ALLOWED = {
     "words": set(),
     "errors": {"words"},
@@ -29,25 +39,30 @@ ALLOWED = {
     "builds": MODEL - {"builds", "history"},
     "history": {"layers", "units", "views", "words"},
     "xray": PURE,
-    "steps": PURE,
-    "packages": PURE | {"steps"},
-    "private": PURE | {"packages", "steps"},
+    "terminal": PURE,
+    "packages": PURE | {"terminal"},
+    "cgroups": set(),
+    "private": PURE | {"cgroups", "packages", "terminal"},
     "host": set(),
-    "engine": ENGINE - {"steps"},
-    "base": PURE | {"engine", "host"},
+    "engine": PURE | {"packages", "private"},
+    "base": PURE | {"engine", "host", "packages", "request"},
     "buildkit_stream": set(),
     "context": set(),
-    "builders": PURE | {"engine", "context", "layers", "buildkit_stream", "classic_events", "progress",
-                        "recording"},
+    "recorder": {"progress"},
+    "request": PURE | {"dockerfile"},
+    "builders": PURE
+    | {"engine", "context", "layers", "buildkit_stream", "classic_events", "recording"}
+    | {"recorder", "request"},
+    "cleaning": PURE | {"builders", "containers", "engine", "views"},
     "containers": PURE | {"engine", "views"},
     "live": {"progress", "units", "views", "words"},
     "chart_blocks": PURE | {"builds", "dockerfile"},
     "chart_words": (MODEL | {"chart_blocks"}) - {"progress"},
     "chart_figure": MODEL | {"chart_blocks"},
     "charts": MODEL | {"chart_blocks", "chart_figure", "chart_words"},
-    "lab": (MODEL | ENGINE | {"base", "builders", "containers", "engine", "live", "xray"})
-    - {"private", "packages", "steps"},
-    "doctor": PURE | {"base", "engine", "units", "views"},
+    "lab": MODEL
+    | {"base", "builders", "cleaning", "containers", "engine", "live", "request", "xray"},
+    "doctor": PURE | {"base", "engine", "request", "units", "views"},
     "__main__": PURE | {"base", "doctor", "engine", "private"},
     "__init__": set(),
 }

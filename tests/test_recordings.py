@@ -18,8 +18,12 @@ def read(recipe):
 
 def test_there_is_one_of_every_engine_and_builder():
     assert sorted(read("web-first")) == [
-        "docker-20.10.classic", "docker-26.1-containerd.buildkit", "docker-26.1-containerd.classic",
-        "docker-26.1.buildkit", "docker-26.1.classic", "podman.classic",
+        "docker-20.10.classic",
+        "docker-26.1-containerd.buildkit",
+        "docker-26.1-containerd.classic",
+        "docker-26.1.buildkit",
+        "docker-26.1.classic",
+        "podman.classic",
     ]
 
 
@@ -38,13 +42,16 @@ def test_saving_and_loading_changes_nothing(file, tmp_path):
     assert recording.load(tmp_path / "again.json") == loaded
 
 
-@pytest.mark.parametrize("recipe, states", [
-    ("web-first", ("CACHED", "RAN", "RAN", "RAN", "RAN")),
-    ("web-again", ("CACHED",) * 5),
-    ("stages-first", ("CACHED", "RAN", "RAN", "CACHED", "RAN", "RAN", "RAN", "RAN", "RAN")),
-    ("stages-again", ("CACHED",) * 9),
-    ("fails-first", ("CACHED", "RAN", "FAILED", "NOT_REACHED", "NOT_REACHED")),
-])
+@pytest.mark.parametrize(
+    "recipe, states",
+    [
+        ("web-first", ("CACHED", "RAN", "RAN", "RAN", "RAN")),
+        ("web-again", ("CACHED",) * 5),
+        ("stages-first", ("CACHED", "RAN", "RAN", "CACHED", "RAN", "RAN", "RAN", "RAN", "RAN")),
+        ("stages-again", ("CACHED",) * 9),
+        ("fails-first", ("CACHED", "RAN", "FAILED", "NOT_REACHED", "NOT_REACHED")),
+    ],
+)
 def test_every_engine_tells_the_same_states(recipe, states):
     assert {name: build.states() for name, build in read(recipe).items()} == dict.fromkeys(
         read(recipe), states
@@ -70,7 +77,9 @@ def test_a_run_that_changes_nothing_differs_as_written():
         for name, build in read("stages-first").items()
     }
     assert {name for name, has_layer in runs.items() if not has_layer} == {
-        "docker-20.10.classic", "docker-26.1.classic", "docker-26.1-containerd.classic"
+        "docker-20.10.classic",
+        "docker-26.1.classic",
+        "docker-26.1-containerd.classic",
     }
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     print(f"{'what':34}{'labkit':>10}{'raw':>10}{'ratio':>8}{'more':>10}{'spread of ratios':>20}")
-    for machine in serve("docker-26.1"):
+    with serve("docker-26.1") as machine:
         for builder in machine.engine.builders:
             for warmth in ("cold", "cached"):
                 measure(machine, Lab(builder, machine.engine), warmth, rounds)
@@ -49,7 +49,7 @@ def measure(machine, lab, warmth, rounds) -> None:
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
         files = {f"files/{n}.txt": "text\n" * 1000 for n in range(50)}
         ours, theirs = [], []
-        for turn in range(rounds + 1):
+        for _turn in range(rounds + 1):
             pair = (lambda f: lab.build(f, tag="ours"), raw)
             for call, times in zip(pair, (ours, theirs)):
                 nonce = uuid.uuid4() if warmth == "cold" else "the same"
@@ -92,7 +92,9 @@ def show(what, ours, theirs) -> None:
     a, b = statistics.median(ours), statistics.median(theirs)
     ratios = sorted(x / y for x, y in zip(ours, theirs))
     spread = f"{ratios[0]:.2f} .. {ratios[-1]:.2f}"
-    print(f"{what:34}{a:9.3f}s{b:9.3f}s{a / b:8.3f}{(a - b) * 1000:+8.1f}ms{spread:>20}", flush=True)
+    print(
+        f"{what:34}{a:9.3f}s{b:9.3f}s{a / b:8.3f}{(a - b) * 1000:+8.1f}ms{spread:>20}", flush=True
+    )
 
 
 if __name__ == "__main__":

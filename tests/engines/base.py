@@ -9,9 +9,25 @@ from pathlib import Path
 from . import packages
 
 TAG = "labkit-test/tiny:1"
-_FOLDERS = ("bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "usr/bin", "var", "var/tmp")
-_FILES = {"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-          "etc/group": "root:x:0:\nnogroup:x:65534:\n"}
+_FOLDERS = (
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr",
+    "usr/bin",
+    "var",
+    "var/tmp",
+)
+_FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+}
 
 
 def tiny_base(client, tag: str = TAG) -> str:
@@ -43,7 +59,10 @@ def _folders() -> Iterator[tuple[tarfile.TarInfo, bytes]]:
 
 
 def _files(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    contents = {**{name: text.encode() for name, text in _FILES.items()}, "bin/busybox": program.read_bytes()}
+    contents = {
+        **{name: text.encode() for name, text in _FILES.items()},
+        "bin/busybox": program.read_bytes(),
+    }
     for name, data in contents.items():
         entry = _entry(name, tarfile.REGTYPE, 0o755 if name.startswith("bin/") else 0o644)
         entry.size = len(data)
@@ -51,7 +70,9 @@ def _files(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
 
 
 def _links(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    applets = subprocess.run([str(program), "--list"], text=True, capture_output=True, check=True).stdout.split()
+    applets = subprocess.run(
+        [str(program), "--list"], text=True, capture_output=True, check=True
+    ).stdout.split()
     for name in [f"bin/{applet}" for applet in applets if applet != "busybox"] + ["usr/bin/env"]:
         entry = _entry(name, tarfile.SYMTYPE, 0o777)
         entry.linkname = "/bin/busybox"

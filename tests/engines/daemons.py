@@ -58,13 +58,18 @@ def environ(root: Path, folder: Path) -> dict[str, str]:
     """What the daemon and its children see: the unpacked programs and libraries, no file of the machine."""
     here = [str(root / name) for name in _FOLDERS]
     libraries = _libraries(root)
-    return {"PATH": ":".join([*here, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]), "HOME": str(folder),
-            "LD_LIBRARY_PATH": ":".join(libraries), "TMPDIR": str(folder),
-            "XTABLES_LIBDIR": ":".join(f"{path}/xtables" for path in libraries),
-            "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1",
-            "CONTAINERS_CONF": str(folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
-            "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf")}
+    return {
+        "PATH": ":".join([*here, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
+        "HOME": str(folder),
+        "LD_LIBRARY_PATH": ":".join(libraries),
+        "TMPDIR": str(folder),
+        "XTABLES_LIBDIR": ":".join(f"{path}/xtables" for path in libraries),
+        "BUILDKIT_STEP_LOG_MAX_SIZE": "-1",
+        "BUILDKIT_STEP_LOG_MAX_SPEED": "-1",
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+        "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+    }
 
 
 def command(name: str, root: Path, folder: Path) -> list[str]:
@@ -77,17 +82,27 @@ def _libraries(root: Path) -> list[str]:
 
 
 def _dockerd(name: str, folder: Path) -> list[str]:
-    settings = {"data-root": f"{folder}/data", "exec-root": f"{folder}/exec", "pidfile": f"{folder}/pid",
-                "hosts": [f"unix://{folder}/docker.sock"], "dns": [namespaces.NAMESERVER],
-                "cgroup-parent": f"/{folder.name}", "exec-opts": ["native.cgroupdriver=cgroupfs"],
-                "features": {"containerd-snapshotter": True} if name.endswith("-containerd") else {}}
+    settings = {
+        "data-root": f"{folder}/data",
+        "exec-root": f"{folder}/exec",
+        "pidfile": f"{folder}/pid",
+        "hosts": [f"unix://{folder}/docker.sock"],
+        "dns": [namespaces.NAMESERVER],
+        "cgroup-parent": f"/{folder.name}",
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "features": {"containerd-snapshotter": True} if name.endswith("-containerd") else {},
+    }
     (folder / "daemon.json").write_text(json.dumps(settings))
     return ["dockerd", "--config-file", f"{folder}/daemon.json"]
 
 
 def _podman(root: Path, folder: Path) -> list[str]:
-    places = {"root": root, "folder": folder, "nameserver": namespaces.NAMESERVER,
-              "libraries": ":".join(_libraries(root))}
+    places = {
+        "root": root,
+        "folder": folder,
+        "nameserver": namespaces.NAMESERVER,
+        "libraries": ":".join(_libraries(root)),
+    }
     for name, text in _PODMAN_FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text.format(**places).lstrip())

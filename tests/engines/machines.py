@@ -1,7 +1,7 @@
 """Four real engines from Debian's packages, started one at a time and gone without a trace.
 
-    python3 -m tests.engines.machines --list
-    python3 -m tests.engines.machines docker-26.1 -- docker version
+python3 -m tests.engines.machines --list
+python3 -m tests.engines.machines docker-26.1 -- docker version
 """
 
 import os
@@ -20,17 +20,47 @@ from pathlib import Path
 from . import daemons, namespaces, packages
 
 NAMES = ("docker-20.10", "docker-26.1", "docker-26.1-containerd", "podman")
-_BUILDERS = {"docker-20.10": ("classic",), "docker-26.1": ("buildkit", "classic"),
-             "docker-26.1-containerd": ("buildkit", "classic"), "podman": ("classic",)}
+_BUILDERS = {
+    "docker-20.10": ("classic",),
+    "docker-26.1": ("buildkit", "classic"),
+    "docker-26.1-containerd": ("buildkit", "classic"),
+    "podman": ("classic",),
+}
 _START_SECONDS = 60
 
 # Programs in C come from the suite of the machine: built against its own libc. Go's want little of it.
-_HELPERS = ("runc", "tini", "slirp4netns", "libslirp0", "libseccomp2", "iptables", "libip4tc2", "libip6tc2",
-            "libxtables12", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11", "libpcre2-8-0")
+_HELPERS = (
+    "runc",
+    "tini",
+    "slirp4netns",
+    "libslirp0",
+    "libseccomp2",
+    "iptables",
+    "libip4tc2",
+    "libip6tc2",
+    "libxtables12",
+    "libmnl0",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "libnftnl11",
+    "libpcre2-8-0",
+)
 _GLIB = {"bookworm": ("libglib2.0-0",), "trixie": ("libglib2.0-0t64", "libatomic1")}
-_PODMAN = ("podman", "conmon", "netavark", "aardvark-dns", "golang-github-containers-common",
-           "golang-github-containers-image", "libgpgme11", "libassuan0", "libgpg-error0", "libsubid4",
-           "libdevmapper1.02.1", "libseccomp2", "libglib2.0-0")
+_PODMAN = (
+    "podman",
+    "conmon",
+    "netavark",
+    "aardvark-dns",
+    "golang-github-containers-common",
+    "golang-github-containers-image",
+    "libgpgme11",
+    "libassuan0",
+    "libgpg-error0",
+    "libsubid4",
+    "libdevmapper1.02.1",
+    "libseccomp2",
+    "libglib2.0-0",
+)
 _ENGINES = {
     "docker-20.10": {"bookworm": ("docker.io", "containerd", "libdevmapper1.02.1")},
     "docker-26.1": {"trixie": ("docker.io", "docker-cli", "docker-buildx", "containerd")},
@@ -62,7 +92,9 @@ def why_not(name: str) -> str | None:
         return "Only root may start an engine of its own."
     if not os.path.exists("/dev/net/tun"):
         return "slirp4netns needs /dev/net/tun, which is not here."
-    if subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True
+    ).returncode:
         return "This root may not make namespaces (a container without privileges)."
     return None
 
@@ -97,11 +129,15 @@ def running(name: str) -> Iterator[Engine]:
         raise RuntimeError(reason)
     root = prepare(name)
     # Not /tmp, which is a file system in memory on Debian 13.
-    folder = Path(tempfile.mkdtemp(prefix="labkit-test-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
+    folder = Path(
+        tempfile.mkdtemp(prefix="labkit-test-", dir=os.environ.get("TMPDIR") or "/var/tmp")
+    )
     try:
         command = daemons.command(name, root, folder)
-        with namespaces.swept_cgroups(*daemons.cgroups(name, folder)), \
-                namespaces.boxed(command, daemons.environ(root, folder), folder) as pid:
+        with (
+            namespaces.swept_cgroups(*daemons.cgroups(name, folder)),
+            namespaces.boxed(command, daemons.environ(root, folder), folder) as pid,
+        ):
             _wait_for(folder, pid)
             yield _engine(name, root, folder, pid)
     finally:
@@ -121,9 +157,16 @@ def _engine(name: str, root: Path, folder: Path, pid: int) -> Engine:
     plugins = folder / "config" / "cli-plugins"
     plugins.mkdir(parents=True)
     if "buildkit" in _BUILDERS[name]:
-        (plugins / "docker-buildx").symlink_to(root / "usr/libexec/docker/cli-plugins/docker-buildx")
-    environ = {"DOCKER_HOST": host, "DOCKER_CONFIG": str(folder / "config"), "DOCKER_TLS_VERIFY": "",
-               "BUILDX_BUILDER": "", "PATH": f"{path}:{os.environ.get('PATH', os.defpath)}"}
+        (plugins / "docker-buildx").symlink_to(
+            root / "usr/libexec/docker/cli-plugins/docker-buildx"
+        )
+    environ = {
+        "DOCKER_HOST": host,
+        "DOCKER_CONFIG": str(folder / "config"),
+        "DOCKER_TLS_VERIFY": "",
+        "BUILDX_BUILDER": "",
+        "PATH": f"{path}:{os.environ.get('PATH', os.defpath)}",
+    }
     return Engine(name, host, _BUILDERS[name], path, environ, pid)
 
 

@@ -29,6 +29,8 @@ for top in /etc /opt /var/lib /var/cache; do
     mount -t overlay -o "lowerdir=$top,upperdir=/run/over$top,workdir=/run/work$top" overlay $top
 done
 if [ -d /sys/kernel/security ]; then mount -t tmpfs tmpfs /sys/kernel/security; fi
+# An overlay cannot lie on another one: in a container the layers go to memory.
+if [ "$(stat -f -c %T .)" = overlayfs ]; then mkdir -p data; mount -t tmpfs tmpfs data; fi
 mount -t proc proc /proc
 shift
 echo "$pid"
@@ -51,8 +53,16 @@ def boxed(command: list[str], environ: dict[str, str], folder: Path) -> Iterator
     (folder / "etc/resolv.conf").write_text(f"nameserver {NAMESERVER}\n")
     script = ["sh", "-c", _FIRST_PROCESS, "daemon", str(folder / "etc")]
     with open(folder / "log", "wb") as log:
-        box = subprocess.Popen([*_UNSHARE, *script, *command], env=environ, text=True, cwd=folder, stderr=log,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        box = subprocess.Popen(
+            [*_UNSHARE, *script, *command],
+            env=environ,
+            text=True,
+            cwd=folder,
+            stderr=log,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
     try:
         pid = int(box.stdout.readline() or 0)
         if not pid:
@@ -82,11 +92,23 @@ def _way_out(pid: int, environ: dict[str, str], folder: Path) -> Iterator[None]:
     """slirp4netns on the network namespace of `pid`; it ends with this process at the latest."""
     ready, ready_end = os.pipe()
     exit_end, keep = os.pipe()
-    flags = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--ready-fd={ready_end}",
-             f"--exit-fd={exit_end}"]
+    flags = [
+        "--configure",
+        "--mtu=65520",
+        "--disable-host-loopback",
+        f"--ready-fd={ready_end}",
+        f"--exit-fd={exit_end}",
+    ]
     with open(folder / "slirp4netns.log", "wb") as log:
-        slirp = subprocess.Popen(["slirp4netns", *flags, str(pid), "tap0"], env=environ, stdout=log, stderr=log,
-                                 stdin=subprocess.DEVNULL, pass_fds=(ready_end, exit_end), start_new_session=True)
+        slirp = subprocess.Popen(
+            ["slirp4netns", *flags, str(pid), "tap0"],
+            env=environ,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(ready_end, exit_end),
+            start_new_session=True,
+        )
     os.close(ready_end)
     os.close(exit_end)
     try:
@@ -137,5 +159,7 @@ def swept_cgroups(*names: str) -> Iterator[None]:
 def _cgroups(names: tuple[str, ...]) -> set[str]:
     """The folders of control groups, of version 2 or below a controller of version 1."""
     top = Path("/sys/fs/cgroup")
-    parents = [path for name in names for pattern in (name, f"*/{name}") for path in top.glob(pattern)]
+    parents = [
+        path for name in names for pattern in (name, f"*/{name}") for path in top.glob(pattern)
+    ]
     return {folder for parent in parents for folder, _, _ in os.walk(parent)}

@@ -18,14 +18,23 @@ from pathlib import Path
 
 HOSTS = ("bookworm", "trixie")
 KEYRING = "debian-archive-keyring"
-_DEFAULT = {"URIs": "http://deb.debian.org/debian", "Signed-By": f"/usr/share/keyrings/{KEYRING}.gpg"}
-_OPTIONS = {"signed-by": "Signed-By", "arch": "Architectures", "trusted": "Trusted",
-            "check-valid-until": "Check-Valid-Until"}
+_DEFAULT = {
+    "URIs": "http://deb.debian.org/debian",
+    "Signed-By": f"/usr/share/keyrings/{KEYRING}.gpg",
+}
+_OPTIONS = {
+    "signed-by": "Signed-By",
+    "arch": "Architectures",
+    "trusted": "Trusted",
+    "check-valid-until": "Check-Valid-Until",
+}
 
 
 def cache() -> Path:
     """The folder that keeps what was unpacked: $LABKIT_TEST_CACHE, else ~/.cache/labkit-tests."""
-    return Path(os.environ.get("LABKIT_TEST_CACHE") or Path.home() / ".cache" / "labkit-tests").absolute()
+    return Path(
+        os.environ.get("LABKIT_TEST_CACHE") or Path.home() / ".cache" / "labkit-tests"
+    ).absolute()
 
 
 def host_suite() -> str:
@@ -81,8 +90,14 @@ def _download(suite: str, names: tuple[str, ...], folder: Path) -> list[Path]:
         config = _own_apt(suite)
         listed = _run(["apt-get", "download", "--print-uris", *names], config)
         # One line a package: 'http://.../x.deb' x.deb 123 SHA256:...
-        sizes = {parts[1]: int(parts[2]) for parts in map(str.split, listed.splitlines()) if len(parts) == 4}
-        missing = [name.split("_")[0] for name in sizes if not _is_whole(folder / name, sizes[name])]
+        sizes = {
+            parts[1]: int(parts[2])
+            for parts in map(str.split, listed.splitlines())
+            if len(parts) == 4
+        }
+        missing = [
+            name.split("_")[0] for name in sizes if not _is_whole(folder / name, sizes[name])
+        ]
         if missing:
             _run(["apt-get", "download", "-q", *missing], config, folder)
     return [folder / name for name in sizes]
@@ -92,7 +107,7 @@ def _is_whole(deb: Path, size_bytes: int) -> bool:
     return deb.is_file() and deb.stat().st_size == size_bytes
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _own_apt(suite: str) -> Path:
     """The configuration file of a private apt that knows `suite` alone, its lists fresh."""
     home = cache() / "apt" / suite
@@ -101,16 +116,25 @@ def _own_apt(suite: str) -> Path:
     (home / "status").touch()
     (home / "debian.sources").write_text(_stanza(suite))
     config = home / "apt.conf"
-    config.write_text("".join(f'{key} "{value}";\n' for key, value in _settings(home)) + _transport())
+    config.write_text(
+        "".join(f'{key} "{value}";\n' for key, value in _settings(home)) + _transport()
+    )
     _run(["apt-get", "update", "-q"], config)
     return config
 
 
 def _settings(home: Path) -> list[tuple[str, object]]:
-    return [("Dir::Etc::main", "/dev/null"), ("Dir::Etc::parts", home / "parts"),
-            ("Dir::Etc::sourcelist", home / "debian.sources"), ("Dir::Etc::sourceparts", home / "parts"),
-            ("Dir::State", home / "state"), ("Dir::State::status", home / "status"),
-            ("Dir::Cache", home / "cache"), ("APT::Sandbox::User", "root"), ("Acquire::Languages", "none")]
+    return [
+        ("Dir::Etc::main", "/dev/null"),
+        ("Dir::Etc::parts", home / "parts"),
+        ("Dir::Etc::sourcelist", home / "debian.sources"),
+        ("Dir::Etc::sourceparts", home / "parts"),
+        ("Dir::State", home / "state"),
+        ("Dir::State::status", home / "status"),
+        ("Dir::Cache", home / "cache"),
+        ("APT::Sandbox::User", "root"),
+        ("Acquire::Languages", "none"),
+    ]
 
 
 def _transport() -> str:
@@ -139,17 +163,29 @@ def _with_newer_keys(signed_by: str) -> str:
 
 def _host_source() -> dict[str, str]:
     names = {host_suite(), "stable", "oldstable"}
-    found = [source for source in _all_sources()
-             if "deb" in source.get("Types", "").split() and names & set(source.get("Suites", "").split())
-             and "main" in source.get("Components", "").split() and source.get("Enabled", "yes") != "no"]
+    found = [
+        source
+        for source in _all_sources()
+        if "deb" in source.get("Types", "").split()
+        and names & set(source.get("Suites", "").split())
+        and "main" in source.get("Components", "").split()
+        and source.get("Enabled", "yes") != "no"
+    ]
     found.sort(key=lambda source: "debian" not in source["URIs"].lower())
     return (found or [_DEFAULT])[0]
 
 
 def _all_sources() -> list[dict[str, str]]:
     lists = ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]
-    lines = [line for path in lists if os.path.exists(path) for line in Path(path).read_text().splitlines()]
-    texts = [Path(path).read_text() for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources"))]
+    lines = [
+        line
+        for path in lists
+        if os.path.exists(path)
+        for line in Path(path).read_text().splitlines()
+    ]
+    texts = [
+        Path(path).read_text() for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources"))
+    ]
     stanzas = [stanza for text in texts for stanza in re.split(r"\n\s*\n", text)]
     return [*filter(None, map(_one_line, lines)), *map(_deb822, stanzas)]
 
@@ -165,7 +201,14 @@ def _one_line(line: str) -> dict[str, str]:
         return {}
     options = dict(option.split("=", 1) for option in (found[1] or "").split() if "=" in option)
     fields = {"Types": "deb", "URIs": found[2], "Suites": found[3], "Components": found[4].strip()}
-    return {**fields, **{_OPTIONS[key]: value.replace(",", " ") for key, value in options.items() if key in _OPTIONS}}
+    return {
+        **fields,
+        **{
+            _OPTIONS[key]: value.replace(",", " ")
+            for key, value in options.items()
+            if key in _OPTIONS
+        },
+    }
 
 
 def _deb822(stanza: str) -> dict[str, str]:
@@ -179,5 +222,7 @@ def _run(command: list[str], config: Path | None = None, folder: Path | None = N
     environ = {**os.environ, "LC_ALL": "C", **({"APT_CONFIG": str(config)} if config else {})}
     done = subprocess.run(command, env=environ, cwd=folder, text=True, capture_output=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr.strip()}")
+        raise RuntimeError(
+            f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr.strip()}"
+        )
     return done.stdout

@@ -24,7 +24,7 @@ RECIPES = {
 
 def main() -> None:
     for name in ("docker-20.10", "docker-26.1", "docker-26.1-containerd", "podman"):
-        for machine in serve(name):
+        with serve(name) as machine:
             for builder in machine.engine.builders:
                 _record(machine, Lab(builder, machine.engine))
 

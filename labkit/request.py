@@ -1,0 +1,147 @@
+"""What is to be built, checked; and the line that builds it in a terminal."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit import dockerfile
+from labkit.errors import FolderError, TagError
+from labkit.words import _
+
+UBUNTU = "ubuntu:24.04"
+"""The base image that the lessons write after FROM."""
+
+# https://pkg.go.dev/github.com/distribution/reference: name[:port]/path[:tag], without a digest.
+_NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_TAG = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_NAME}(?:/{_NAME})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be built. `dockerfile` is a path; `text` is what it holds.
+
+    `froms` are the (line, base as written) of each FROM whose base has a stand-in.
+    """
+
+    folder: Path
+    dockerfile: Path
+    text: str
+    tag: str = ""
+    target: str | None = None
+    build_args: dict = field(default_factory=dict)
+    no_cache: bool = False
+    stands_in: tuple[str, str] | None = None
+    froms: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The label's value: the name that the image had when labkit built it."""
+        return self.tag or "-"
+
+
+def prepare(folder, stands_in, *, tag="", file=None, build_args=None, **options) -> Request:
+    """The request, where all that it names is there.
+
+    `stands_in()` is asked for what takes the place of ubuntu:24.04 where the Dockerfile wants it.
+    Raises FolderError, DockerfileError and TagError.
+    """
+    folder = _folder(folder)
+    file = _dockerfile_path(folder, file)
+    parsed = dockerfile.load(file)
+    parsed.final_stage(options.get("target"))
+    if tag:
+        _check_tag(tag)
+    froms = _froms(parsed, build_args)
+    instead = stands_in() if froms else None
+    return Request(
+        folder=folder,
+        dockerfile=file,
+        text=parsed.text,
+        tag=tag,
+        build_args={name: str(value) for name, value in (build_args or {}).items()},
+        stands_in=instead,
+        froms=froms if instead else (),
+        **options,
+    )
+
+
+def _folder(folder):
+    path = Path(folder)
+    if not path.is_dir():
+        raise FolderError(
+            _("There is no folder {folder}.").format(folder=folder),
+            _("Looked from {place}.").format(place=Path.cwd()),
+            _("Make it, or check the name."),
+        )
+    return path
+
+
+def _dockerfile_path(folder, file):
+    path = Path(file) if file else folder / "Dockerfile"
+    if not path.is_file() and file and (folder / file).is_file():
+        path = folder / file
+    if path.is_file():
+        return path
+    names = ", ".join(sorted(p.name for p in folder.iterdir())[:10])
+    raise FolderError(
+        _("There is no {path}.").format(path=path),
+        _("In the folder: {names}.").format(names=names) if names else _("The folder is empty."),
+        _("Write a Dockerfile there: %%writefile {path}").format(path=path),
+    )
+
+
+def _check_tag(tag):
+    if not _TAG.fullmatch(tag):
+        raise TagError(
+            _("“{tag}” cannot be the name of an image.").format(tag=tag),
+            _("A name has small letters, digits and . _ - / between them; after a colon a tag."),
+            _("For example: webapp, webapp:1.0, localhost:5000/webapp."),
+        )
+
+
+def _froms(parsed, build_args):
+    """(line, base as written) of each FROM whose base is the lecture's Ubuntu."""
+    stages = range(len(parsed.stages))
+    return tuple(
+        (parsed.stage(n)[0].line, parsed.stage(n)[0].arguments[0])
+        for n in stages
+        if parsed.base(n, build_args) == UBUNTU
+    )
+
+
+def command(builder: str, request: Request) -> str:
+    """The line that does the same in a terminal."""
+    if builder == "buildkit":
+        return shlex.join(["docker", "build", *buildkit_options(request)])
+    argv = ["docker", "build", *_options(request)]
+    if not request.stands_in:
+        return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), str(request.folder)])
+    edits = ";".join(f"{n}s#{written}#{request.stands_in[1]}#" for n, written in request.froms)
+    edit = shlex.quote(edits)
+    file = shlex.quote(str(request.dockerfile))
+    piped = shlex.join([*argv, "-f", "-", str(request.folder)])
+    return f"sed {edit} {file} | DOCKER_BUILDKIT=0 {piped}"
+
+
+def buildkit_options(request):
+    argv = []
+    if request.stands_in:
+        written, here = request.stands_in
+        argv += ["--build-context", f"{written}=docker-image://{here}"]
+    return [*argv, *_options(request), *_file(request), str(request.folder)]
+
+
+def _options(request):
+    argv = ["-t", request.tag] if request.tag else []
+    argv += ["--target", request.target] if request.target else []
+    for name, value in request.build_args.items():
+        argv += ["--build-arg", f"{name}={value}"]
+    return [*argv, "--no-cache"] if request.no_cache else argv
+
+
+def _file(request):
+    default = request.dockerfile == request.folder / "Dockerfile"
+    return [] if default else ["-f", str(request.dockerfile)]
