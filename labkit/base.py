@@ -119,8 +119,7 @@ def _make(engine, name, say):
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "base.tar")
         _bootstrap(release, archive, say)
-        repository, tag = name.split(":")
-        _import(engine, archive, repository, tag)
+        _import(engine, archive, name)
     return name
 
 
@@ -177,11 +176,11 @@ def _cannot_make(tried):
     )
 
 
-def _import(engine, archive, repository, tag):
-    changes = [f"LABEL {LABEL}={repository}:{tag}", 'CMD ["/bin/bash"]']
+def _import(engine, archive, name):
+    changes = [f"LABEL {LABEL}={name}", 'CMD ["/bin/bash"]']
     try:
-        # docker-py has no time-out of its own here: a slow disk may need minutes.
-        engine.client.api.import_image_from_file(str(archive), repository, tag, changes=changes)
+        # The whole name as the repository: Podman does not read the parameter `tag`.
+        engine.client.api.import_image_from_file(str(archive), name, changes=changes)
     except FAULTS as error:
         raise _cannot_make(str(error)) from error
 

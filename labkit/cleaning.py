@@ -13,6 +13,7 @@ from labkit.builders import LABEL as IMAGE
 from labkit.containers import LABEL as CONTAINER
 from labkit.engine import Engine, speaking
 from labkit.errors import ContainerError
+from labkit.request import full_name
 from labkit.words import _
 
 
@@ -60,5 +61,6 @@ def _images(client):
 
 
 def _full(name):
+    """The name as both engines would give it: Podman adds a registry to it."""
     name = name.removeprefix("docker.io/").removeprefix("library/").removeprefix("localhost/")
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+    return full_name(name)

@@ -13,7 +13,7 @@ from labkit.errors import InputError
 from labkit.history import History
 from labkit.layers import Layer
 from labkit.recording import Recording
-from labkit.request import UBUNTU, command, prepare
+from labkit.request import UBUNTU, command, full_name, prepare
 from labkit.words import _
 
 
@@ -141,7 +141,8 @@ class Lab:
         self._describe(tag)
         with tempfile.TemporaryFile() as file:
             with speaking(_("The image {name} was not saved.").format(name=tag)):
-                for chunk in self.engine.client.api.get_image(tag):
+                # Without a tag the engine would save every image of this name.
+                for chunk in self.engine.client.api.get_image(full_name(tag)):
                     file.write(chunk)
             file.seek(0)
             with tarfile.open(fileobj=file) as archive:

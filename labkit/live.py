@@ -75,8 +75,8 @@ class NotebookView:
         html, layout = self._widgets.HTML, self._widgets.Layout
         cells = {
             "state": html(layout=layout(width="130px")),
-            "text": html(views.code(views.short(row.instruction.text, 90))),
             "seconds": html(layout=layout(width="90px")),
+            "text": html(views.code(views.short(row.instruction.text, 90))),
         }
         cells["row"] = self._widgets.HBox(list(cells.values()))
         return cells
@@ -98,12 +98,14 @@ class NotebookView:
             widget.close()
 
     def update(self, row: Row) -> None:
-        """Show the row; a running one at most ten times a second."""
+        """Show the row, a running one at most ten times a second, and any whose state is new."""
         now = time.monotonic()
-        if row.running and row is self._current and now - self._shown < 0.1:
-            return
-        self._shown, self._current = now, row
-        self._draw(row)
+        if not row.running or row is not self._current or now - self._shown >= 0.1:
+            self._shown, self._current = now, row
+            self._draw(row)
+        for other in self._rows:
+            if _state(other) != self._cells[self._rows.index(other)]["name"]:
+                self._draw(other)
 
     def _tick(self):
         while not self._done.wait(_TICK_SECONDS):
@@ -113,8 +115,8 @@ class NotebookView:
 
     def _draw(self, row):
         with self._lock:
-            cells = self._cells[self._rows.index(row)]
-            name = "RUNNING" if row.running and not row.error else row.state().value
+            cells, name = self._cells[self._rows.index(row)], _state(row)
+            cells["name"] = name
             cells["state"].value = views.state(name)
             cells["seconds"].value = views.escape(self._time(cells, row, name))
             if name == "RUNNING":
@@ -126,6 +128,10 @@ class NotebookView:
             began = cells.setdefault("began", time.monotonic())
             return units.duration(time.monotonic() - began)
         return units.duration(row.seconds) if name in ("RAN", "FAILED") else ""
+
+
+def _state(row):
+    return "RUNNING" if row.running and not row.error else row.state().value
 
 
 def _named_box(ipywidgets, title):

@@ -112,6 +112,15 @@ def _froms(parsed, build_args):
     )
 
 
+def full_name(name: str) -> str:
+    """The image's name with its tag.
+
+    >>> full_name("webapp"), full_name("localhost:5000/webapp"), full_name("webapp:v2")
+    ('webapp:latest', 'localhost:5000/webapp:latest', 'webapp:v2')
+    """
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
 def command(builder: str, request: Request) -> str:
     """The line that does the same in a terminal."""
     if builder == "buildkit":

@@ -8,7 +8,7 @@ import html
 
 from labkit.words import _
 
-# Okabe-Ito, which most colour-blind people can tell apart; each has a sign or a word beside it.
+# Okabe-Ito, which most colour-blind people can tell apart; each has a sign and a word with it.
 COLOURS = {
     "RAN": "#0072B2",
     "CACHED": "#009E73",
@@ -16,6 +16,7 @@ COLOURS = {
     "NOT_REACHED": "#767676",
     "RUNNING": "#E69F00",
 }
+_ON_DARK = ("RAN", "NOT_REACHED")  # White is easier to read on these, black on the others.
 SIGNS = {"RAN": "▶", "CACHED": "✓", "FAILED": "✗", "NOT_REACHED": "·", "RUNNING": "…"}
 
 _STYLE = "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px"
@@ -33,10 +34,11 @@ class Raw(str):
 
 
 def state(name: str) -> Raw:
-    """A step's state with its colour and its sign."""
+    """A step's state with its sign, on its colour: legible in a light theme and in a dark one."""
+    ink = "white" if name in _ON_DARK else "black"
     return Raw(
-        f'<span style="color: {COLOURS[name]}; font-weight: 600; white-space: nowrap">'
-        f"{SIGNS[name]} {escape(state_word(name))}</span>"
+        f'<span style="background: {COLOURS[name]}; color: {ink}; border-radius: 3px; '
+        f'padding: 0 7px; white-space: nowrap">{SIGNS[name]} {escape(state_word(name))}</span>'
     )
 
 

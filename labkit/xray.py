@@ -22,16 +22,17 @@ def layer(archive: tarfile.TarFile, digest: str):
 
     Raises InputError where the image has no such layer or it is packed in an unknown way.
     """
-    manifest = json.load(archive.extractfile("manifest.json"))[0]
-    digests = json.load(archive.extractfile(manifest["Config"]))["rootfs"]["diff_ids"]
-    if digest not in digests:
-        raise InputError(
-            _("The image has no layer {digest}.").format(digest=digest),
-            _("It has {count} layers.").format(count=len(digests)),
-            _("Take one of build.layers, of the same image."),
-        )
-    return _unpacked(
-        archive.extractfile(_member(archive, manifest["Layers"][digests.index(digest)]))
+    count = 0
+    for image in json.load(archive.extractfile("manifest.json")):
+        digests = json.load(archive.extractfile(image["Config"]))["rootfs"]["diff_ids"]
+        if digest in digests:
+            name = image["Layers"][digests.index(digest)]
+            return _unpacked(archive.extractfile(_member(archive, name)))
+        count += len(digests)
+    raise InputError(
+        _("The image has no layer {digest}.").format(digest=digest),
+        _("It has {count} layers.").format(count=count),
+        _("Take one of build.layers, of the same image."),
     )
 
 

@@ -1,10 +1,14 @@
 """The contract of `Lab` on every engine: Docker 20.10, 26.1, its containerd store, Podman."""
 
+import hashlib
+import tarfile
 import uuid
 
 import pytest
 
+from labkit import base
 from labkit.errors import InputError
+from tests.engines.base import tiny_tar
 
 WEB = """RUN mkdir /www && echo built > /www/built
 COPY index.html /www/index.html
@@ -105,13 +109,21 @@ def test_history_tells_the_same_as_the_build(lab, builder, web):
 
 
 def test_saved_layer_hashes_to_its_digest(lab, builder, web, tmp_path):
-    import hashlib
-    import tarfile
-
+    """Also where the engine has another image of the same name, with another tag."""
     layer = lab.build(web, tag="contract-web").layers[-3]
+    (web / "index.html").write_text("version 2\n")
+    lab.build(web, tag="contract-web:v2")
     file = lab.save_layer("contract-web", layer, tmp_path / "layer.tar")
     assert "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == layer.digest
-    assert "www/index.html" in tarfile.open(file).getnames()
+    assert tarfile.open(file).extractfile("www/index.html").read() == b"hello\n"
+
+
+def test_a_base_is_brought_in_under_its_name(machine, tmp_path):
+    archive = tmp_path / "base.tar"
+    archive.write_bytes(tiny_tar())
+    base._import(machine.engine, archive, "labkit/base:contract-1")
+    assert base.present(machine.engine, "labkit/base:contract-1")
+    machine.engine.client.images.remove("labkit/base:contract-1")
 
 
 def test_run_answers_and_leaves_nothing(lab, builder, web):

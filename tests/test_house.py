@@ -53,7 +53,7 @@ ALLOWED = {
     "builders": PURE
     | {"engine", "context", "layers", "buildkit_stream", "classic_events", "recording"}
     | {"recorder", "request"},
-    "cleaning": PURE | {"builders", "containers", "engine", "views"},
+    "cleaning": PURE | {"builders", "containers", "engine", "request", "views"},
     "containers": PURE | {"engine", "views"},
     "live": {"progress", "units", "views", "words"},
     "chart_blocks": PURE | {"builds", "dockerfile"},
