@@ -176,7 +176,9 @@ class BuildKitReader(Reader):
                 states.append(None)
             else:
                 states.append(row.state())
-        return [row.step(s) for row, s in zip(rows, _fill(states, rows))]
+        if self.error:
+            states = _without_guesses(states)
+        return [row.step(s) for row, s in zip(rows, _fill(states))]
 
     def _from_state(self, rows) -> State:
         """The state of FROM; scratch and another stage have no vertex, but are there at once."""
@@ -187,7 +189,21 @@ class BuildKitReader(Reader):
         return State.CACHED if used or any(r.reached or r.error for r in rows) else row.state()
 
 
-def _fill(states, rows):
+def _without_guesses(states):
+    """The states of a build that was broken off, without what BuildKit then guesses.
+
+    It calls a step cached that it was not to get to any more; but no step comes from the cache
+    below one that ran or was not reached.
+    """
+    held, states = True, list(states)
+    for position, state in enumerate(states):
+        if state is State.CACHED and not held:
+            states[position] = State.NOT_REACHED
+        held = held and state in (State.CACHED, None)
+    return states
+
+
+def _fill(states):
     """Give the steps without a vertex the state of their neighbour."""
     filled = [states[0]]
     for position, state in enumerate(states[1:], 1):

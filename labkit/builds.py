@@ -123,19 +123,15 @@ def compare(a: Build, b: Build) -> Comparison:
     return Comparison(tuple(first[:count]), tuple(first[count:]), tuple(second[count:]))
 
 
-def instruction_text(step: Step, stands_in: tuple[str, str] | None) -> str:
-    """The instruction as written; a FROM with a stand-in names what took its place."""
-    instruction = step.instruction
-    if stands_in and instruction.keyword == "FROM" and stands_in[0] in instruction.text:
-        return _("{text}, here {image}").format(text=instruction.text, image=stands_in[1])
-    return instruction.text
-
-
 def text(build: Build) -> str:
     """The build as plain text, of one stable form."""
     stands_in = build.recording.stands_in if build.recording else None
     rows = [
-        (n, views.state_word(s.state.value), views.short(instruction_text(s, stands_in)))
+        (
+            n,
+            views.state_word(s.state.value),
+            views.short(views.instruction(s.instruction, stands_in)),
+        )
         for n, s in enumerate(build.steps, 1)
     ]
     parts = [_title(build), views.text_table(rows)]
@@ -174,7 +170,7 @@ def _row(number, step, build, stands_in):
     size = units.size(sum(layer.size_bytes for layer in own)) if own else ""
     return (
         number,
-        views.code(instruction_text(step, stands_in)),
+        views.code(views.instruction(step.instruction, stands_in)),
         views.state(step.state.value),
         units.duration(step.seconds),
         _("metadata") if step.instruction.is_metadata and own else size,

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 
-from labkit import builds
+from labkit import views
 from labkit.dockerfile import KEYWORDS, Instruction
 from labkit.words import _, ngettext
 
@@ -74,7 +74,7 @@ def _block(pairs, stands_in):
         word = text.split(" ", 1)[0].upper()
         keyword = word if word in KEYWORDS else ""
     else:
-        text = builds.instruction_text(layer, stands_in)
+        text = views.instruction(layer.instruction, stands_in)
         keyword = layer.instruction.keyword
     layers = [each for each, _shared in pairs]
     return Block(

@@ -64,8 +64,9 @@ class Chart(Figure):
             f'<img alt="{views.escape(self.alt)}" src="{source}" width="{width}" '
             'style="max-width:100%; height:auto">'
         )
+        words = _("the same as a table")
         table = views.table(self.head, self.rows, right=(0, 2))
-        summary = f"<summary>{views.escape(_('the same as a table'))}</summary>"
+        summary = f"<summary>{views.escape(words)}</summary>"
         return views.box(image, f"<details>{summary}{table}</details>")
 
 

@@ -76,10 +76,12 @@ class Engine:
     def buildx(self) -> str:
         """The version of buildx; "" where it cannot build for us.
 
-        0.12 is the first with `--progress=rawjson`.
+        buildx 0.12 is the first with `--progress=rawjson`; the BuildKit inside an engine before
+        23.0 knows no named contexts, and with them no stand-in for a base.
         """
         version = self._plugin.get("Version", "").lstrip("v")
-        return version if _numbers(version) >= (0, 12) else ""
+        able = _numbers(version) >= (0, 12) and _numbers(self.version) >= (23, 0)
+        return version if able else ""
 
     @property
     def buildx_command(self) -> list[str]:

@@ -103,7 +103,7 @@ class Lab:
         reader = builds.reader(empty)
         positions = {id(row): n for n, row in enumerate(reader.rows)}
         title = _("Building {name} …").format(name=request.tag or request.folder.name)
-        with live.view(title, reader.rows) if show else nullcontext() as view:
+        with live.view(title, reader) if show else nullcontext() as view:
 
             def tell(at, event):
                 row = reader.feed(at, event)

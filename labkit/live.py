@@ -5,7 +5,7 @@ import threading
 import time
 
 from labkit import units, views
-from labkit.progress import Row, State
+from labkit.progress import Reader, Row, State
 
 _TICK_SECONDS = 0.5
 
@@ -16,16 +16,17 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def view(title: str, rows: list[Row]):
+def view(title: str, reader: Reader):
     """The view that suits the place; a context manager with `update(row)`."""
-    return NotebookView(title, rows) if in_notebook() else TextView(rows)
+    return NotebookView(title, reader) if in_notebook() else TextView(reader)
 
 
 class TextView:
     """Prints each step when it is done."""
 
-    def __init__(self, rows):
-        self._rows, self._printed = rows, set()
+    def __init__(self, reader):
+        self._rows, self._printed = reader.rows, set()
+        self._stands_in = reader.stands_in
 
     def __enter__(self):
         return self
@@ -47,7 +48,7 @@ class TextView:
         position = self._rows.index(row) + 1
         state = row.state()
         time_ = units.duration(row.seconds) if state in (State.RAN, State.FAILED) else ""
-        text = views.short(row.instruction.text)
+        text = views.short(views.instruction(row.instruction, self._stands_in))
         word = views.state_word(state.value)
         print(f"{position}/{len(self._rows)} {text}: {word} {time_}".rstrip(), flush=True)
 
@@ -58,11 +59,11 @@ class NotebookView:
     A background thread moves the clock of the step that runs, since a silent step sends nothing.
     """
 
-    def __init__(self, title, rows):
+    def __init__(self, title, reader):
         import ipywidgets
 
-        self._widgets, self._rows = ipywidgets, rows
-        self._cells = [self._line(row) for row in rows]
+        self._widgets, self._rows = ipywidgets, reader.rows
+        self._cells = [self._line(row, reader.stands_in) for row in reader.rows]
         self._log = ipywidgets.HTML()
         self._box = _named_box(ipywidgets, title)(
             [ipywidgets.HTML(views.paragraph(title)), *[c["row"] for c in self._cells], self._log]
@@ -71,12 +72,13 @@ class NotebookView:
         self._lock = threading.Lock()
         self._current = None
 
-    def _line(self, row):
+    def _line(self, row, stands_in):
         html, layout = self._widgets.HTML, self._widgets.Layout
+        text = views.short(views.instruction(row.instruction, stands_in))
         cells = {
-            "state": html(layout=layout(width="130px")),
-            "seconds": html(layout=layout(width="90px")),
-            "text": html(views.code(views.short(row.instruction.text, 90))),
+            "state": html(layout=layout(flex="0 0 120px")),
+            "seconds": html(layout=layout(flex="0 0 80px")),
+            "text": html(views.code(text)),
         }
         cells["row"] = self._widgets.HBox(list(cells.values()))
         return cells

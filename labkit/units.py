@@ -32,7 +32,7 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return _decimal(f"{seconds:.1f}") + " " + _("s")
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} {_('min')} {rest} {_('s')}"
+    return " ".join((str(minutes), _("min"), str(rest), _("s")))
 
 
 def _decimal(number: str) -> str:

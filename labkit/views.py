@@ -19,7 +19,7 @@ COLOURS = {
 _ON_DARK = ("RAN", "NOT_REACHED")  # White is easier to read on these, black on the others.
 SIGNS = {"RAN": "▶", "CACHED": "✓", "FAILED": "✗", "NOT_REACHED": "·", "RUNNING": "…"}
 
-_STYLE = "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px"
+_STYLE = "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px; padding: 0 5px"
 _CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 13px"
 _CELL = "text-align: {align}; padding: 3px 12px 3px 0; vertical-align: top; background: none"
 
@@ -108,6 +108,13 @@ def text_table(rows, gap="  ") -> str:
     return "\n".join(
         gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
     )
+
+
+def instruction(instruction, stands_in: tuple[str, str] | None) -> str:
+    """The instruction as written; a FROM with a stand-in names what took its place."""
+    if stands_in and instruction.keyword == "FROM" and stands_in[0] in instruction.text:
+        return _("{text}, here {image}").format(text=instruction.text, image=stands_in[1])
+    return instruction.text
 
 
 def short(text: str, limit: int = 72) -> str:

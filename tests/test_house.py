@@ -56,7 +56,7 @@ ALLOWED = {
     "cleaning": PURE | {"builders", "containers", "engine", "request", "views"},
     "containers": PURE | {"engine", "views"},
     "live": {"progress", "units", "views", "words"},
-    "chart_blocks": PURE | {"builds", "dockerfile"},
+    "chart_blocks": PURE | {"dockerfile", "views"},
     "chart_words": (MODEL | {"chart_blocks"}) - {"progress"},
     "chart_figure": MODEL | {"chart_blocks"},
     "charts": MODEL | {"chart_blocks", "chart_figure", "chart_words"},

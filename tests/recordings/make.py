@@ -16,7 +16,7 @@ RECIPES = {
     "web": "RUN mkdir /www && echo built > /www/built\nCOPY index.html /www/\nENV GREETING=hello\n"
     'ENTRYPOINT ["busybox", "httpd", "-f", "-p", "5000", "-h", "/www"]',
     "fails": "ENV WORD=last\nRUN echo $WORD words; exit 7\nWORKDIR /never\nCMD true",
-    "missing": "RUN true\nCOPY nothing.txt /\nRUN true",
+    "missing": "RUN sleep 0.5\nRUN true\nCOPY nothing.txt /\nRUN true",
     "stages": "ARG N=1\nRUN echo made-$N > /made\nFROM labkit-test/tiny:1\nWORKDIR /app\nENV A=1\n"
     "COPY --from=0 /made .\nRUN true\nCMD cat made",
 }
@@ -36,6 +36,8 @@ def _record(machine, lab):
             for turn in ("first", "again"):
                 build = lab.build(recipe, tag=f"recorded-{recipe}", show=False)
                 file = HERE / f"{recipe}-{turn}.{machine.name}.{lab.builder}.json"
+                if "/var/" in str(build.recording.events):
+                    continue  # Podman tells paths of the machine.
                 build.recording.save(file)
                 print(file.name, build.states())
     lab.clean()
