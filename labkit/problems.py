@@ -6,10 +6,8 @@ from labkit.errors import BuildError, LabkitError
 from labkit.progress import State, Step
 from labkit.words import _
 
-_MISSING = re.compile(
-    r'"?/?(?P<path>[^"\s:]+)"?: (?:not found|no such file or directory)'
-    r"|COPY failed: .*?(?P<classic>[^/\s]+): (?:file does not exist|no such file)"
-)
+# BuildKit names an internal reference before what matters: `...of ref 7002e78b...: "/x": not found`.
+_REFERENCE = re.compile(r"^failed to calculate checksum of ref \S+: ")
 
 
 def explain(steps: tuple[Step, ...], error: str) -> LabkitError:
@@ -59,7 +57,7 @@ def _no_source(step, said):
         _("{keyword} did not find what it was to copy: {sources}.").format(
             keyword=step.instruction.keyword, sources=", ".join(sources)
         ),
-        f"{_place(step)}\n{said}",
+        f"{_place(step)}\n{_REFERENCE.sub('', said)}",
         _(
             "Check the name. Only files in the folder that is built are seen, less those that "
             ".dockerignore names."

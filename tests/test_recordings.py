@@ -108,6 +108,11 @@ def test_exit_code_and_last_words(name):
     assert READ[name].failed.log.strip() == "last words"
 
 
+def test_no_internal_reference_is_shown_to_a_learner():
+    problem = READ["missing-first.docker-26.1.buildkit"].problem
+    assert problem.tried.splitlines()[1] == '"/nothing.txt": not found'
+
+
 def test_a_replay_says_so():
     assert "replay" in str(READ["web-first.podman.classic"])
 
