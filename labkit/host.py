@@ -22,6 +22,7 @@ _BUNDLES = (
     Path("/etc/pki/tls/certs/ca-bundle.crt"),
     Path("/etc/ssl/cert.pem"),
 )
+_APT = Path("/etc/apt")
 _BUNDLE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PIP = {"index-url": "PIP_INDEX_URL", "trusted-host": "PIP_TRUSTED_HOST"}
 
@@ -128,7 +129,7 @@ def archives(codename: str) -> str:
     Third parties' archives, whose suites have other names, are left out.
     """
     stanzas = []
-    for file in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
+    for file in sorted(_APT.glob("sources.list.d/*.sources")):
         for stanza in file.read_text().split("\n\n"):
             stanzas += [stanza.strip()] if _suits(stanza, codename) else []
     lines = _one_line_archives(codename)
@@ -144,7 +145,7 @@ def _suits(stanza, codename):
 
 
 def _one_line_archives(codename):
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt").glob("sources.list.d/*.list"))]
+    files = [_APT / "sources.list", *sorted(_APT.glob("sources.list.d/*.list"))]
     found = []
     for file in files:
         for line in file.read_text().splitlines() if file.exists() else ():

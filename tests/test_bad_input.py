@@ -27,39 +27,33 @@ def three(caught):
     return caught.value
 
 
-def test_no_engine_at_all(monkeypatch, tmp_path):
+@pytest.fixture
+def nothing_there(monkeypatch, tmp_path):
+    """A machine on which no engine is to be found, wherever labkit looks."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
     monkeypatch.setattr(engine, "default_hosts", list)
     monkeypatch.setattr(engine, "_desktop", lambda: False)
     monkeypatch.setattr(engine.packages, "find", lambda program: None)
+    return monkeypatch
+
+
+def test_no_engine_at_all(nothing_there):
     with pytest.raises(NoEngine) as caught:
         engine.find(start=False)
     three(caught)
 
 
-def test_an_installed_engine_that_does_not_run(monkeypatch, tmp_path):
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
-    monkeypatch.setattr(engine, "default_hosts", list)
-    monkeypatch.setattr(engine, "_desktop", lambda: False)
-    program = tmp_path / "dockerd"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_an_installed_engine_that_does_not_run(nothing_there):
+    nothing_there.setattr(engine.packages, "find", lambda program: f"/usr/sbin/{program}")
     with pytest.raises(EngineStopped) as caught:
         engine.find(start=False)
     assert "installed" in three(caught).what
 
 
-def test_docker_desktop_that_is_not_started(monkeypatch, tmp_path):
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
-    monkeypatch.setattr(engine, "default_hosts", list)
-    monkeypatch.setattr(engine, "_desktop", lambda: True)
+def test_docker_desktop_that_is_not_started(nothing_there):
+    nothing_there.setattr(engine, "_desktop", lambda: True)
     with pytest.raises(EngineStopped) as caught:
         engine.find(start=False)
     assert "Desktop" in three(caught).next_step
