@@ -58,5 +58,5 @@ def _command(layer):
 
 def _digest(layer):
     if layer.has_layer is False:
-        return _("metadata only")
+        return _("metadata")
     return layer.digest[7:19] if layer.digest else "–"

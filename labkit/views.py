@@ -56,7 +56,7 @@ def state_word(name: str) -> str:
 def code(text) -> Raw:
     """Text in the type of code."""
     return Raw(
-        f'<code style="{_CODE}; background: none; white-space: pre-wrap">{escape(text)}</code>'
+        f'<code style="{_CODE}; background: none; padding: 0; white-space: pre-wrap">{escape(text)}</code>'
     )
 
 
