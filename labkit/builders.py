@@ -9,6 +9,7 @@ for equal input, apart from what truly differs:
 - A RUN that changes nothing leaves a layer of 0 bytes in BuildKit, none in the classic builder.
 - A COPY whose source is missing breaks BuildKit's build off at once: the RUN above it may be RAN
   or NOT_REACHED, by chance. The classic builder has run it by then.
+- The classic builder knows no heredoc, --mount, --chmod and --link: labkit or the engine says so.
 - BuildKit leaves out a stage that nothing needs (NOT_REACHED); the classic builder builds it.
 - Sizes: the containerd store counts blocks on disk, Podman the layer's tar, the others the files.
 """
@@ -159,6 +160,11 @@ def _classic(engine, request, recorder) -> str | None:
             return _listen(_post(api, archive, name, request), recorder)
     except KeyboardInterrupt as error:
         raise interrupted() from error
+    except docker.errors.APIError as error:
+        if error.status_code != 400:
+            raise _broken(error) from error
+        recorder.add({"error": str(error.explanation)})  # The engine refuses the Dockerfile.
+        return None
     except FAULTS as error:
         raise _broken(error) from error
     finally:

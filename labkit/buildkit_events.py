@@ -25,9 +25,13 @@ class BuildKitReader(Reader):
     the step before them, or right after FROM of the step after them.
     """
 
-    def __init__(self, dockerfile, stands_in=None, target=None):
+    def __init__(self, dockerfile, stands_in=None, target=None, build_args=None):
         super().__init__(dockerfile, stands_in)
+        self._bases = [dockerfile.base(n, build_args) for n in range(len(dockerfile.stages))]
+        self._parents = [dockerfile.base_stage(n, build_args) for n in range(len(self._bases))]
+        self._at_root = dockerfile.workdirs_at_root(build_args)
         self._final = dockerfile.final_stage(target)
+        self._needed = dockerfile.needed(self._final, build_args)
         self._numbers = self._number_rows()
         self._vertices: dict[str, Row | None] = {}
         self._intervals: dict[str, dict] = {}
@@ -39,12 +43,12 @@ class BuildKitReader(Reader):
         """(stage, n) -> row, as `[n/m]` counts; FROM counts only where it is an image."""
         numbers = {}
         for stage in range(len(self.dockerfile.stages)):
-            base = self.dockerfile.base(stage)
-            named = self.dockerfile.base_stage(stage) is not None or base == "scratch"
+            base = self._bases[stage]
+            named = self._parents[stage] is not None or base == "scratch"
             number = 1 if named or (self.stands_in and base == self.stands_in[0]) else 2
             numbers[stage, 1] = self.row(self.dockerfile.stage(stage)[0])
             for instruction in self.dockerfile.stage(stage):
-                if instruction.changes_files and instruction.arguments != ("/",):
+                if instruction.changes_files and instruction not in self._at_root:
                     numbers[stage, number] = self.row(instruction)
                     number += 1
         return numbers
@@ -82,7 +86,19 @@ class BuildKitReader(Reader):
         row = self._numbers.get((stage, int(found["number"])))
         if found["rest"].startswith("FROM"):
             return self.row(self.dockerfile.stage(stage)[0])
-        keyword = found["rest"].split(" ", 1)[0]
+        return self._same_text(stage, found["rest"], row)
+
+    def _same_text(self, stage, text, row):
+        """The row with this text, else the one with this number where the keyword fits.
+
+        Numbers alone mislead where the base has ONBUILD triggers, which BuildKit counts too.
+        """
+        keyword, _space, arguments = text.partition(" ")
+        words = [keyword, *arguments.split()]
+        of_stage = [r for r in self.rows if r.instruction.stage == stage]
+        same = [r for r in of_stage if r.instruction.words() == words]
+        if same and row not in same:
+            return same[0] if len(same) == 1 else None
         return row if row and row.instruction.keyword == keyword else None
 
     def _stage(self, name):
@@ -94,7 +110,7 @@ class BuildKitReader(Reader):
     def _from(self, image):
         """The row of the first FROM with this image, as written or with its full name."""
         for stage in range(len(self.dockerfile.stages)):
-            base = self.dockerfile.base(stage)
+            base = self._bases[stage]
             if image in (base, f"{base}:latest") or image.split("@")[0].endswith(
                 (f"/{base}", f"/{base}:latest")
             ):
@@ -172,20 +188,28 @@ class BuildKitReader(Reader):
     def _steps(self, rows) -> list[Step]:
         states = [self._from_state(rows)]
         for row in rows[1:]:
-            if row.instruction.is_metadata or row.instruction.arguments == ("/",):
+            if row.instruction.is_metadata or row.instruction in self._at_root:
                 states.append(None)
             else:
-                states.append(row.state())
+                states.append(self._shared(row) or row.state())
         if self.error:
             states = _without_guesses(states)
         return [row.step(s) for row, s in zip(rows, _fill(states))]
+
+    def _shared(self, row) -> State | None:
+        """CACHED for a step that BuildKit did not tell of, in a build that came to its end.
+
+        Equal steps of two stages are one vertex, told once, under the name of one of them.
+        """
+        told = row.reached or row.running or row.error or self.error
+        return State.CACHED if not told and row.instruction.stage in self._needed else None
 
     def _from_state(self, rows) -> State:
         """The state of FROM; scratch and another stage have no vertex, but are there at once."""
         row = rows[0]
         if row.reached or row.error:
             return row.state()
-        used = row.instruction.stage == self._final and not self.error
+        used = row.instruction.stage in self._needed and not self.error
         return State.CACHED if used or any(r.reached or r.error for r in rows) else row.state()
 
 

@@ -70,9 +70,9 @@ class Build:
 
 def reader(recording: Recording):
     """An empty reader for the recording's builder and Dockerfile."""
-    return READERS[recording.builder](
-        dockerfiles.parse(recording.dockerfile), recording.stands_in, recording.target
-    )
+    r = recording
+    parsed = dockerfiles.parse(r.dockerfile)
+    return READERS[r.builder](parsed, r.stands_in, r.target, r.build_args)
 
 
 def read(recording: Recording) -> Build:
@@ -97,7 +97,8 @@ def read(recording: Recording) -> Build:
 
 def _layers(recording, dockerfile):
     found = layers.rows(recording.history, recording.image, recording.layer_counts)
-    return layers.join(found, dockerfile, dockerfile.final_stage(recording.target))
+    final = dockerfile.final_stage(recording.target)
+    return layers.join(found, dockerfile.chain(final, recording.build_args))
 
 
 @dataclass(frozen=True)

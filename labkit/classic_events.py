@@ -36,7 +36,7 @@ def built(text: str) -> str | None:
 class ClassicReader(Reader):
     """Keeps the rows of a build by the classic builder, Docker's or Podman's."""
 
-    def __init__(self, dockerfile, stands_in=None, target=None):
+    def __init__(self, dockerfile, stands_in=None, target=None, _build_args=None):
         super().__init__(dockerfile, stands_in)
         self._final = dockerfile.final_stage(target)
         self._current = None

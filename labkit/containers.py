@@ -1,12 +1,14 @@
 """Run a container and talk to it over HTTP."""
 
+import http.client
 import secrets
+import shlex
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import docker
 
@@ -46,11 +48,19 @@ class Running:
 
         Raises ContainerError where the connection fails.
         """
-        return _get(self.address + path)
+        return _get(_url(self.address, path))
 
     def logs(self) -> str:
         """What the container has printed."""
-        return self.container.logs().decode(errors="replace")
+        with speaking(_("The container is gone."), ContainerError):
+            return self.container.logs().decode(errors="replace")
+
+
+def command(image: str, port: int, environment: dict, command: list) -> str:
+    """The line that runs the image in a terminal."""
+    variables = [word for pair in environment.items() for word in ("-e", "=".join(pair))]
+    port = ["-p", f"{port}:{port}"]
+    return shlex.join(["docker", "run", "--rm", *port, *variables, image, *command])
 
 
 @contextmanager
@@ -63,7 +73,7 @@ def run(engine: Engine, image: str, *, port: int, path: str = "/", seconds: floa
     with _created(engine, image, port, options) as container:
         try:
             address = _address(engine, container, port)
-            yield Running(container, address, _wait(container, address + path, seconds))
+            yield Running(container, address, _wait(container, _url(address, path), port, seconds))
         finally:
             _remove(container)
 
@@ -99,8 +109,16 @@ def _remove(container):
         ) from error
 
 
+def _ended(container):
+    """Ask the engine anew; whether the container has ended."""
+    with speaking(_("The container is gone."), ContainerError):
+        container.reload()
+    return container.status in ("exited", "dead")
+
+
 def _address(engine, container, port):
-    container.reload()
+    if _ended(container):
+        raise _no_answer(container, _("It ended at once."))
     bound = (container.ports.get(f"{port}/tcp") or [None])[0]
     if not bound:
         raise _no_answer(container, _("The container published no port."))
@@ -109,27 +127,33 @@ def _address(engine, container, port):
     return f"http://{host}:{bound['HostPort']}"
 
 
-def _wait(container, url, seconds):
+def _wait(container, url, port, seconds):
     end = time.monotonic() + seconds
     while True:
         try:
             return _get(url)
         except ContainerError as error:
-            container.reload()
-            if container.status in ("exited", "dead"):
+            if _ended(container):
                 raise _no_answer(container, _("It ended at once.")) from error
             if time.monotonic() > end:
-                raise _no_answer(container, error.tried) from error
+                asked = _("Its port {port} was asked: {error}").format(port=port, error=error.tried)
+                raise _no_answer(container, asked) from error
         time.sleep(0.1)
 
 
 def _no_answer(container, tried):
-    log = container.logs(tail=8).decode(errors="replace").strip()
+    with speaking(_("The container is gone."), ContainerError):
+        log = container.logs(tail=8).decode(errors="replace").strip()
     return ContainerError(
         _("The container does not answer."),
         "\n".join(part for part in (tried, log) if part),
         _("Read its log; check the port and that the server listens on 0.0.0.0, not on 127.0.0.1."),
     )
+
+
+def _url(address, path):
+    """The path may lack its slash and hold any letters, as in a browser."""
+    return address + "/" + quote(path.removeprefix("/"), safe="/?=&%#:;,+@!$'()*~")
 
 
 def _get(url):
@@ -138,7 +162,7 @@ def _get(url):
             return Answer(response.status, response.read().decode(errors="replace"))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read().decode(errors="replace"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise ContainerError(
             _("The server does not answer."), f"{url}: {error}", _("Look at its log: .logs()")
         ) from error

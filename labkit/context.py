@@ -1,7 +1,9 @@
 """The build context of the classic builder: the folder as a tar, less what .dockerignore names.
 
 The rules of .dockerignore are the SDK's (`docker.utils.exclude_paths`). As the docker CLI does,
-every file belongs to 0:0, so that the owner on the host is no part of a cache key.
+every file belongs to 0:0, so that the owner on the host is no part of a cache key. Where a
+stand-in takes the place of the base, .dockerignore gets a line that keeps the edited Dockerfile
+out; a COPY that takes .dockerignore along copies that line too.
 """
 
 import tarfile
@@ -28,13 +30,14 @@ def tar(request):
 def edited_text(text: str, froms, image: str) -> str:
     """The Dockerfile with the stand-in on the lines of its FROMs.
 
-    >>> edited_text("FROM a\\nRUN a", [(1, "a")], "b:1")
+    >>> edited_text("FROM a\\nRUN a", [(1, 1, "a")], "b:1")
     'FROM b:1\\nRUN a'
     """
-    lines = text.splitlines(keepends=True)
-    for line, written in froms:
-        lines[line - 1] = lines[line - 1].replace(written, image, 1)
-    return "".join(lines)
+    lines = text.split("\n")  # As Docker counts them: a form feed ends no line.
+    for first, last, written in froms:
+        for line in range(first - 1, last):
+            lines[line] = lines[line].replace(written, image, 1)
+    return "\n".join(lines)
 
 
 def _fill(archive, request):
@@ -42,7 +45,7 @@ def _fill(archive, request):
     inside = request.dockerfile.parent == folder
     name = request.dockerfile.name if inside else EDITED
     ignore = folder / ".dockerignore"
-    rules = ignore.read_text(encoding="utf-8-sig").splitlines() if ignore.exists() else []
+    rules = ignore.read_text("utf-8-sig", "surrogateescape").splitlines() if ignore.exists() else []
     patterns = [rule.strip() for rule in rules if rule.strip() and not rule.startswith("#")]
     edited = request.stands_in or not inside
     for path in sorted(exclude_paths(str(folder), patterns, dockerfile=name)):
@@ -73,7 +76,7 @@ def _owned_by_root(info):
 
 
 def _add_text(archive, name, text):
-    data = text.encode()
+    data = text.encode(errors="surrogateescape")
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(data), 0o644
     archive.addfile(info, BytesIO(data))

@@ -1,6 +1,7 @@
 """Dockerfile text -> `Dockerfile`, a tuple of `Instruction`s (on BuildKit's own parser)."""
 
 import difflib
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ KEYWORDS = (
     " SHELL STOPSIGNAL USER VOLUME WORKDIR"
 ).split()
 _FILES = {"RUN", "COPY", "ADD", "WORKDIR"}
+_FROM_FLAG = re.compile(r"\bfrom=([^\s,]+)")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 
 
@@ -24,7 +26,8 @@ class Instruction:
 
     `stage` counts from 0 and is None for an ARG above the first FROM; `index` counts from 0
     over the whole file; `line` and `end_line` count from 1. `text` is the instruction on one
-    line, as written. `json` is true for the exec form (`["flask", "run"]`).
+    line, as written. `json` is true for the exec form (`["flask", "run"]`), `heredoc`
+    where text follows (`<<EOF`).
     """
 
     stage: int | None
@@ -36,6 +39,11 @@ class Instruction:
     flags: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     json: bool = False
+    heredoc: bool = False
+
+    def words(self) -> list[str]:
+        """The text as BuildKit names its step: the keyword in capitals, single spaces."""
+        return [self.keyword, *self.text.split()[1:]]
 
     @property
     def changes_files(self) -> bool:
@@ -66,7 +74,7 @@ class Dockerfile:
         return tuple(_stage_name(i) or f"stage-{n}" for n, i in enumerate(froms))
 
     def final_stage(self, target: str | None = None) -> int:
-        """The number of the stage that is built: `target` (a name or a number), else the last.
+        """The number of the stage that is built: `target`, else the last.
 
         Raises DockerfileError where there is no such stage.
         """
@@ -75,8 +83,6 @@ class Dockerfile:
             return len(names) - 1
         if target.lower() in names:
             return names.index(target.lower())
-        if target.isdigit() and int(target) < len(names):
-            return int(target)
         raise DockerfileError(
             _("There is no stage “{target}” in the Dockerfile.").format(target=target),
             _("The stages are: {names}.").format(names=", ".join(self.stages)),
@@ -92,11 +98,55 @@ class Dockerfile:
         values |= {k: v for k, v in (build_args or {}).items() if k in values}
         return expand(self.stage(number)[0].arguments[0], values)
 
-    def base_stage(self, number: int) -> int | None:
+    def base_stage(self, number: int, build_args: dict | None = None) -> int | None:
         """The earlier stage that stage `number` is FROM; None where it is an image."""
-        name = self.stage(number)[0].arguments[0].lower()
+        name = self.base(number, build_args).lower()
         names = [n.lower() for n in self.stages[:number]]
         return names.index(name) if name in names else None
+
+    def chain(self, number: int, build_args: dict | None = None) -> tuple[Instruction, ...]:
+        """The instructions that make a stage, those of the stages it is FROM included."""
+        parent = self.base_stage(number, build_args)
+        before = () if parent is None else self.chain(parent, build_args)
+        return (*before, *self.stage(number))
+
+    def needed(self, final: int, build_args: dict | None = None) -> set[int]:
+        """The stages that stage `final` is made of: itself, its bases, what it copies from."""
+        found, queue = set(), [final]
+        while queue:
+            number = queue.pop()
+            if number is not None and number not in found:
+                found.add(number)
+                queue += [self.base_stage(number, build_args), *self._copied_from(number)]
+        return found
+
+    def _copied_from(self, number):
+        names = {name.lower(): n for n, name in enumerate(self.stages[:number])}
+        names |= {str(n): n for n in range(number)}
+        for instruction in self.stage(number):
+            for name in _FROM_FLAG.findall(" ".join(instruction.flags)):
+                if name.lower() in names:
+                    yield names[name.lower()]
+
+    def workdirs_at_root(self, build_args: dict | None = None) -> set[Instruction]:
+        """The WORKDIRs that lead to /: BuildKit has no step for them.
+
+        Where an image has a WORKDIR of its own, a relative one is taken from / all the same.
+        """
+        found, ends = set(), []
+        for number in range(len(self.stages)):
+            parent = self.base_stage(number, build_args)
+            place, values = ("/", {}) if parent is None else ends[parent]
+            values = dict(values)
+            for instruction in self.stage(number):
+                if instruction.keyword in ("ARG", "ENV"):
+                    values |= _values(instruction, values, build_args or {})
+                elif instruction.keyword == "WORKDIR":
+                    path = expand(" ".join(instruction.arguments).strip("\"'"), values)
+                    place = posixpath.normpath("/" + posixpath.join(place, path).lstrip("/"))
+                    found |= {instruction} if place == "/" else set()
+            ends.append((place, values))
+        return found
 
 
 def expand(text: str, values: dict) -> str:
@@ -138,7 +188,14 @@ def parse(text: str) -> Dockerfile:
 
 def load(path: Path) -> Dockerfile:
     """The Dockerfile in a file."""
-    return parse(path.read_text(encoding="utf-8-sig"))
+    try:
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DockerfileError(
+            _("The Dockerfile cannot be read: {error}.").format(error=error),
+            str(path),
+            _("Save it as text in UTF-8, readable by you."),
+        ) from error
 
 
 def _FIRST():
@@ -179,12 +236,23 @@ def _instruction(command, stage, index):
         flags=command.flags,
         arguments=command.value,
         json=command.json,
+        heredoc=bool(command.heredocs),
     )
 
 
 def _stage_name(instruction):
     words = instruction.arguments
     return words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else None
+
+
+def _values(instruction, before, build_args):
+    """What an ENV or ARG sets, with the variables put in."""
+    if instruction.keyword == "ENV":
+        words = instruction.arguments
+        pairs = zip(words[::2], words[1::2])
+        return {name: expand(value.strip("\"'"), before) for name, value in pairs}
+    pairs = {name: expand(value, before) for name, value in _arguments(instruction).items()}
+    return pairs | {name: str(build_args[name]) for name in pairs if name in build_args}
 
 
 def _arguments(instruction):

@@ -12,12 +12,18 @@ from pathlib import Path
 
 import docker
 import requests
+import urllib3
 
 from labkit import packages, private
 from labkit.errors import BuildError, EngineClosed, EngineError, EngineStopped, NoEngine
 from labkit.words import _
 
-FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+FAULTS = (
+    docker.errors.DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,  # A stream that breaks off: the SDK reads it by itself.
+    OSError,
+)
 """What the SDK raises; it never leaves engine, builders, base, registry and containers."""
 
 _PING_SECONDS = 5

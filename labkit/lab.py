@@ -13,7 +13,7 @@ from labkit.errors import InputError
 from labkit.history import History
 from labkit.layers import Layer
 from labkit.recording import Recording
-from labkit.request import UBUNTU, command, full_name, prepare
+from labkit.request import UBUNTU, check_tag, command, full_name, prepare
 from labkit.words import _
 
 
@@ -91,15 +91,21 @@ class Lab:
         if builder:
             self._check_builder(builder)
         builder = builder or self.builder
-        options = {"tag": tag, "file": dockerfile, "build_args": build_args}
+        names = {"tag": tag, "file": dockerfile, "build_args": build_args}
         more = {"target": target, "no_cache": no_cache}
-        request = prepare(folder, self._stands_in, **options, **more)
+        request = prepare(builder, folder, self._stands_in, **names, **more)
         if show:
             print("$ " + command(builder, request), flush=True)
         return self._build(builder, request, on_event, show)
 
     def _build(self, builder, request, on_event, show):
-        empty = Recording(builder, request.text, stands_in=request.stands_in, target=request.target)
+        empty = Recording(
+            builder,
+            request.text,
+            stands_in=request.stands_in,
+            target=request.target,
+            build_args=request.build_args,
+        )
         reader = builds.reader(empty)
         positions = {id(row): n for n, row in enumerate(reader.rows)}
         title = _("Building {name} …").format(name=request.tag or request.folder.name)
@@ -116,7 +122,10 @@ class Lab:
                 return positions[id(row)]
 
             record = builders.build(self.engine, builder, request, tell)
-        return builds.read(record)
+        build = builds.read(record)
+        if build.ok:
+            cleaning.remember(build.image_id)
+        return build
 
     def _stands_in(self):
         """(ubuntu:24.04, what takes its place), None where it is itself."""
@@ -146,10 +155,11 @@ class Lab:
                     file.write(chunk)
             file.seek(0)
             with tarfile.open(fileobj=file) as archive:
-                xray.save(archive, layer.digest, path)
+                _write(archive, layer, path)
         return Path(path)
 
     def _describe(self, tag):
+        check_tag(tag)
         if not base.present(self.engine, tag):
             raise InputError(
                 _("The engine has no image {name}.").format(name=tag),
@@ -159,12 +169,24 @@ class Lab:
         return builders.describe(self.engine, tag)
 
     @contextmanager
-    def run(self, tag: str, *, port: int = 5000, path: str = "/", seconds: float = 30, **options):
+    def run(
+        self,
+        tag: str,
+        *,
+        port: int = 5000,
+        path: str = "/",
+        seconds: float = 30,
+        environment: dict | None = None,
+        command: list | None = None,
+    ):
         """Run the image and give a `Running` once its port answers; remove it at the end.
 
-        `seconds` is how long it may take to answer. Raises ContainerError, with the log.
+        `seconds` is how long it may take to answer. The port on this machine is a free one, not
+        the one in the printed command, so that two lessons do not meet. Raises ContainerError,
+        with the log.
         """
-        print(f"$ docker run --rm -p {port}:{port} {tag}", flush=True)
+        options = {"environment": environment or {}, "command": command or []}
+        print("$ " + containers.command(tag, port, **options), flush=True)
         self._describe(tag)
         with containers.run(
             self.engine, tag, port=port, path=path, seconds=seconds, **options
@@ -174,3 +196,14 @@ class Lab:
     def clean(self) -> cleaning.Cleaned:
         """Remove the containers and images that labkit made, and nothing else; see cleaning.py."""
         return cleaning.clean(self.engine)
+
+
+def _write(archive, layer, path):
+    try:
+        xray.save(archive, layer.digest, path)
+    except OSError as error:
+        raise InputError(
+            _("The file {path} cannot be written.").format(path=path),
+            str(error),
+            _("Give the name of a file in a folder that is there and is yours."),
+        ) from error

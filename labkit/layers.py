@@ -8,7 +8,7 @@ what each instruction is known to leave behind: the k-th row that has a layer is
 
 from dataclasses import dataclass
 
-from labkit.dockerfile import Dockerfile, Instruction
+from labkit.dockerfile import KEYWORDS, Instruction
 
 BUILDKIT_COMMENT = "buildkit.dockerfile.v0"
 
@@ -97,16 +97,19 @@ def clean(created_by: str) -> str:
     return text
 
 
-def join(layers: tuple[Layer, ...], dockerfile: Dockerfile, stage: int) -> tuple[Layer, ...]:
+def join(layers: tuple[Layer, ...], chain: tuple[Instruction, ...]) -> tuple[Layer, ...]:
     """The layers with their instructions: the last rows are the stage's, the first its base's.
 
-    Where a row does not fit its instruction, it and all below it get None.
+    `chain` is `Dockerfile.chain`. Where a row does not fit its instruction, it and all below it
+    get None. ONBUILD has a row in the classic builder, none in BuildKit.
     """
-    chain = _chain(dockerfile, stage)
     own, joined = [i for i in chain if i.keyword != "FROM"], []
     remaining = list(layers)
     while own and remaining:
-        instruction, layer = own.pop(), remaining.pop()
+        instruction = own.pop()
+        if instruction.keyword == "ONBUILD" and not _fits(remaining[-1], instruction):
+            continue
+        layer = remaining.pop()
         if not _fits(layer, instruction):
             return tuple([*[_with(old, None) for old in [*remaining, layer]], *reversed(joined)])
         joined.append(_with(layer, instruction))
@@ -114,16 +117,11 @@ def join(layers: tuple[Layer, ...], dockerfile: Dockerfile, stage: int) -> tuple
     return tuple([*base, *reversed(joined)])
 
 
-def _chain(dockerfile, stage):
-    """The instructions that make a stage, those of the stages it is FROM included."""
-    parent = dockerfile.base_stage(stage)
-    before = _chain(dockerfile, parent) if parent is not None else ()
-    return (*before, *dockerfile.stage(stage))
-
-
 def _fits(layer, instruction):
-    keyword = layer.created_by.split(" ", 1)[0].upper()
-    return keyword == instruction.keyword or not layer.created_by
+    """A RUN in the exec form has no keyword in the classic builder's history."""
+    keyword = layer.created_by.split(" ", 1)[0]
+    bare = instruction.keyword == "RUN" and instruction.json and keyword not in KEYWORDS
+    return keyword.upper() == instruction.keyword or bare or not layer.created_by
 
 
 def _with(layer, instruction):

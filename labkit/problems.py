@@ -6,6 +6,7 @@ from labkit.errors import BuildError, LabkitError
 from labkit.progress import State, Step
 from labkit.words import _
 
+_MISSING = re.compile(r"not found|no such file|no source files|does not exist", re.I)
 # BuildKit names an internal reference before what matters: `...of ref 7002e78b...: "/x": not found`.
 _REFERENCE = re.compile(r"^failed to calculate checksum of ref \S+: ")
 
@@ -21,7 +22,7 @@ def explain(steps: tuple[Step, ...], error: str) -> LabkitError:
         return _other(said)
     if step.instruction.keyword == "FROM":
         return _no_base(step, said)
-    if step.instruction.keyword in ("COPY", "ADD"):
+    if step.instruction.keyword in ("COPY", "ADD") and _MISSING.search(said):
         return _no_source(step, said)
     return _failed_run(step, said)
 
@@ -68,23 +69,26 @@ def _no_source(step, said):
 
 def _failed_run(step, said):
     code = step.exit_code
+    logged = code is not None and step.log.strip()
     what = (
         _("The command ended with exit code {code}.") if code is not None else _("The step failed.")
     )
     return BuildError(
         what.format(code=code),
-        _place(step),
+        _place(step) if logged else f"{_place(step)}\n{said}",
         _(
             "Read its last lines of log above, mend the line, build again: the steps before it "
             "come from the cache."
-        ),
+        )
+        if logged
+        else _("Mend the line and build again: the steps before it come from the cache."),
         stderr=said,
     )
 
 
 def _other(said):
     return BuildError(
-        _("The builder stopped before any step."),
+        _("The builder stopped outside of any step."),
         said,
         _("Read what it says. `python3 start.py doctor` checks the engine."),
         stderr=said,

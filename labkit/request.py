@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit import dockerfile
-from labkit.errors import FolderError, TagError
+from labkit.errors import DockerfileError, FolderError, TagError
 from labkit.words import _
 
 UBUNTU = "ubuntu:24.04"
@@ -23,7 +23,7 @@ _TAG = re.compile(
 class Request:
     """What is to be built. `dockerfile` is a path; `text` is what it holds.
 
-    `froms` are the (line, base as written) of each FROM whose base has a stand-in.
+    `froms` are the (first line, last line, base as written) of each FROM with a stand-in.
     """
 
     folder: Path
@@ -34,7 +34,12 @@ class Request:
     build_args: dict = field(default_factory=dict)
     no_cache: bool = False
     stands_in: tuple[str, str] | None = None
-    froms: tuple[tuple[int, str], ...] = ()
+    froms: tuple[tuple[int, int, str], ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The folder as it stands in a command: one called -x is no option."""
+        return f"./{self.folder}" if str(self.folder).startswith("-") else str(self.folder)
 
     @property
     def label(self) -> str:
@@ -42,7 +47,7 @@ class Request:
         return self.tag or "-"
 
 
-def prepare(folder, stands_in, *, tag="", file=None, build_args=None, **options) -> Request:
+def prepare(builder, folder, stands_in, *, tag="", file=None, build_args=None, **options):
     """The request, where all that it names is there.
 
     `stands_in()` is asked for what takes the place of ubuntu:24.04 where the Dockerfile wants it.
@@ -52,8 +57,10 @@ def prepare(folder, stands_in, *, tag="", file=None, build_args=None, **options)
     file = _dockerfile_path(folder, file)
     parsed = dockerfile.load(file)
     parsed.final_stage(options.get("target"))
+    if builder == "classic":
+        _check_no_heredoc(parsed)
     if tag:
-        _check_tag(tag)
+        check_tag(tag)
     froms = _froms(parsed, build_args)
     instead = stands_in() if froms else None
     return Request(
@@ -93,7 +100,7 @@ def _dockerfile_path(folder, file):
     )
 
 
-def _check_tag(tag):
+def check_tag(tag):
     if not _TAG.fullmatch(tag):
         raise TagError(
             _("“{tag}” cannot be the name of an image.").format(tag=tag),
@@ -102,12 +109,24 @@ def _check_tag(tag):
         )
 
 
+def _check_no_heredoc(parsed):
+    """Docker 26's classic builder runs a heredoc as if it were empty; others refuse it."""
+    for instruction in parsed.instructions:
+        if instruction.heredoc:
+            raise DockerfileError(
+                _("The classic builder knows no heredoc."),
+                _("Line {line}: {text}").format(line=instruction.line, text=instruction.text),
+                _("Join the commands with &&, or build with BuildKit."),
+            )
+
+
 def _froms(parsed, build_args):
-    """(line, base as written) of each FROM whose base is the lecture's Ubuntu."""
+    """Where each FROM stands whose base is the lecture's Ubuntu; see Request.froms."""
     stages = range(len(parsed.stages))
     return tuple(
-        (parsed.stage(n)[0].line, parsed.stage(n)[0].arguments[0])
+        (start.line, start.end_line, start.arguments[0])
         for n in stages
+        for start in [parsed.stage(n)[0]]
         if parsed.base(n, build_args) == UBUNTU
     )
 
@@ -127,12 +146,18 @@ def command(builder: str, request: Request) -> str:
         return shlex.join(["docker", "build", *buildkit_options(request)])
     argv = ["docker", "build", *_options(request)]
     if not request.stands_in:
-        return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), str(request.folder)])
-    edits = ";".join(f"{n}s#{written}#{request.stands_in[1]}#" for n, written in request.froms)
+        return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), request.place])
+    edits = ";".join(_edit(place, request.stands_in[1]) for place in request.froms)
     edit = shlex.quote(edits)
     file = shlex.quote(str(request.dockerfile))
-    piped = shlex.join([*argv, "-f", "-", str(request.folder)])
+    piped = shlex.join([*argv, "-f", "-", request.place])
     return f"sed {edit} {file} | DOCKER_BUILDKIT=0 {piped}"
+
+
+def _edit(place, image):
+    first, last, written = place
+    lines = first if first == last else f"{first},{last}"
+    return f"{lines}s#{written}#{image}#"
 
 
 def buildkit_options(request):
@@ -140,7 +165,7 @@ def buildkit_options(request):
     if request.stands_in:
         written, here = request.stands_in
         argv += ["--build-context", f"{written}=docker-image://{here}"]
-    return [*argv, *_options(request), *_file(request), str(request.folder)]
+    return [*argv, *_options(request), *_file(request), request.place]
 
 
 def _options(request):

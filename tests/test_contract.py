@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from labkit import base
-from labkit.errors import InputError
+from labkit.errors import ContainerError, InputError
 from tests.engines.base import tiny_tar
 
 WEB = """RUN mkdir /www && echo built > /www/built
@@ -249,6 +249,7 @@ def test_clean_takes_what_labkit_made_and_not_what_grew_from_it(lab, builder, we
     lab.build(web, tag="contract-web")
     started = client.containers.create("contract-web")
     started.commit("decoy/heir", "1")
+    nameless = started.commit().id
     client.images.get("contract-web").tag("decoy/second", "1")
     cleaned = lab.clean()
     names, containers, _volumes = what_is_there(client)
@@ -256,6 +257,43 @@ def test_clean_takes_what_labkit_made_and_not_what_grew_from_it(lab, builder, we
     assert not any("contract-web" in name for name in names)
     assert {"decoy/heir:1", "decoy/second:1"} <= names
     assert started.id in containers
+    assert client.images.get(nameless)
     started.remove()
+    client.images.remove(nameless)
     client.images.remove("decoy/heir:1")
     client.images.remove("decoy/second:1")
+
+
+def test_clean_goes_on_where_one_image_is_in_use(lab, builder, recipe):
+    client = lab.engine.client
+    for name in ("contract-used", "contract-free"):
+        lab.build(recipe(f"RUN echo {uuid.uuid4()} > /made"), tag=name)
+    user = client.containers.create("contract-used")
+    with pytest.raises(ContainerError) as caught:
+        lab.clean()
+    assert len(caught.value.parts()) == 3
+    names = what_is_there(client)[0]
+    assert not any("contract-free" in name for name in names)
+    user.remove()
+    assert lab.clean().images >= 1
+
+
+@pytest.mark.parametrize(
+    "command, word",
+    [(["echo", "good bye"], "ended"), (["sleep", "60"], "5000"), (["nothing-here"], "")],
+)
+def test_a_container_that_does_not_answer(lab, machine, command, word):
+    with pytest.raises(ContainerError) as caught:
+        with lab.run(machine.base, command=command, seconds=1):
+            pass
+    assert len(caught.value.parts()) == 3
+    assert word in str(caught.value)
+    assert not lab.engine.client.containers.list(all=True, filters={"label": "labkit.container"})
+
+
+def test_a_run_prints_what_it_was_given(lab, machine, capsys):
+    with pytest.raises(ContainerError):
+        with lab.run(machine.base, environment={"A": "b c"}, command=["true"], seconds=1):
+            pass
+    line = f"$ docker run --rm -p 5000:5000 -e 'A=b c' {machine.base} true\n"
+    assert capsys.readouterr().out == line

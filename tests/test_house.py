@@ -53,7 +53,7 @@ ALLOWED = {
     "builders": PURE
     | {"engine", "context", "layers", "buildkit_stream", "classic_events", "recording"}
     | {"recorder", "request"},
-    "cleaning": PURE | {"builders", "containers", "engine", "request", "views"},
+    "cleaning": PURE | {"builders", "containers", "engine", "private", "request", "views"},
     "containers": PURE | {"engine", "views"},
     "live": {"progress", "units", "views", "words"},
     "chart_blocks": PURE | {"dockerfile", "views"},
@@ -69,6 +69,7 @@ ALLOWED = {
 OUTSIDE = {
     "docker": {"engine", "base", "builders", "containers", "context"},
     "requests": {"engine"},
+    "urllib3": {"engine"},
     "matplotlib": {"charts", "chart_figure"},
     "PIL": {"charts"},
     "ipywidgets": {"live"},
