@@ -19,6 +19,7 @@ from pathlib import Path
 import docker
 
 from labkit import host, packages
+from labkit.context import add_text
 from labkit.engine import FAULTS, Engine
 from labkit.errors import BaseError
 from labkit.request import UBUNTU
@@ -29,13 +30,12 @@ _STALL_SECONDS = 20  # A registry that is silent for so long is as good as none.
 
 # What the official images set, so that a layer of packages is as large here as there
 # (https://github.com/debuerreotype/debuerreotype, scripts/debuerreotype-minimizing-config).
-_APT = (
-    'Acquire::Languages "none"',
-    'Acquire::GzipIndexes "true"',
-    'Dir::Cache::pkgcache ""',
-    'Dir::Cache::srcpkgcache ""',
-    'APT::Keep-Downloaded-Packages "false"',
-)
+_APT = """Acquire::Languages "none";
+Acquire::GzipIndexes "true";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Keep-Downloaded-Packages "false";
+"""
 _DPKG = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*",
@@ -143,7 +143,7 @@ def _mmdebstrap(codename, archive, folder):
         sources = sources.with_suffix(".sources")
     sources.write_text(text)
     settings = Path(folder, "apt.conf")
-    settings.write_text("".join(f"{line};\n" for line in _APT))
+    settings.write_text(_APT)
     argv = ["mmdebstrap", "--variant=minbase"]
     argv += [f"--dpkgopt={line}" for line in _DPKG]
     # After the packages are in: with these in force mmdebstrap loses what it has downloaded.
@@ -159,7 +159,7 @@ def _debootstrap(codename, archive, folder):
         ["debootstrap", "--variant=minbase", codename, str(root)], capture_output=True, text=True
     )
     if done.returncode == 0:
-        (root / "etc/apt/apt.conf.d/99labkit").write_text("".join(f"{line};\n" for line in _APT))
+        (root / "etc/apt/apt.conf.d/99labkit").write_text(_APT)
         with tarfile.open(archive, "w") as packed:
             packed.add(root, ".")
     return done
@@ -189,8 +189,10 @@ def _derived(engine, plain, extras, say, make):
     """The base that trusts and uses what this host does; the plain one where that is nothing."""
     if not extras:
         return plain
-    name = f"{plain}-class" if plain.startswith("labkit/base:") else "labkit/base:" + _flat(plain)
-    if _label(engine, name) == f"{plain} {extras.digest()} {_id(engine, plain)}":
+    tag = plain.removeprefix("labkit/base:").replace(":", "-").replace("/", "-")
+    name = f"labkit/base:{tag}-class"
+    stamp = f"{plain} {extras.digest()} {_id(engine, plain)}"
+    if _label(engine, name) == stamp:
         return name
     if not make:
         return None
@@ -199,12 +201,8 @@ def _derived(engine, plain, extras, say, make):
             image=name, plain=plain
         )
     )
-    _derive(engine, plain, name, extras)
+    _build(engine, name, {"Dockerfile": _dockerfile(plain, stamp, extras), **_files(extras)})
     return name
-
-
-def _flat(name):
-    return name.replace(":", "-").replace("/", "-") + "-class"
 
 
 def _id(engine, name):
@@ -219,15 +217,17 @@ def _label(engine, name):
     return labels.get(LABEL)
 
 
-def _derive(engine, plain, name, extras):
-    stamp = f"{plain} {extras.digest()} {_id(engine, plain)}"
+def _dockerfile(plain, stamp, extras):
     lines = [f"FROM {plain}", "COPY root/ /", f'LABEL {LABEL}="{stamp}"']
     variables = dict(extras.pip)
     if extras.bundle:
         path = "/etc/ssl/certs/ca-certificates.crt"
         variables |= {"PIP_CERT": path, "SSL_CERT_FILE": path, "REQUESTS_CA_BUNDLE": path}
     lines += [f'ENV {key}="{value}"' for key, value in sorted(variables.items())]
-    files = {"Dockerfile": "\n".join(lines) + "\n", **_files(extras)}
+    return "\n".join(lines) + "\n"
+
+
+def _build(engine, name, files):
     try:
         events = engine.client.api.build(
             fileobj=_packed(files),
@@ -260,8 +260,6 @@ def _packed(files):
     buffer = BytesIO()
     with tarfile.open(mode="w", fileobj=buffer) as archive:
         for name, text in sorted(files.items()):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(text.encode()), 0o644
-            archive.addfile(info, BytesIO(text.encode()))
+            add_text(archive, name, text)
     buffer.seek(0)
     return buffer

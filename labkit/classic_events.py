@@ -63,12 +63,11 @@ class ClassicReader(Reader):
             return self._begin(at, row)
         if self._current is None:
             return None
-        if found := _CACHED.match(bare):
+        if _CACHED.match(bare):
             self._current.cached = True
-            self._current.image_id = found[1] or ""
-        elif found := _IMAGE.match(bare):
-            self._current.image_id = found[1]
-        elif not _NOISE.match(bare) and (bare or self._current.log.last_line()):
+        elif not (_IMAGE.match(bare) or _NOISE.match(bare)) and (
+            bare or self._current.log.last_line()
+        ):
             self._current.log.add(line)
         return self._current
 

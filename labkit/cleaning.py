@@ -3,7 +3,8 @@
 It is known by labkit's labels, whose values are the names that labkit gave. Labels are inherited:
 an image that somebody built FROM one of ours, a container that somebody started from it, and a
 second name that somebody gave it all have one, but with another name than their own, so they stay.
-Of images without a name only those go whose id labkit wrote down when it made them. The base image and the build cache stay as well.
+Of images without a name only those go whose id labkit wrote down when it made them. The base image
+and the build cache stay as well.
 """
 
 import contextlib

@@ -53,8 +53,8 @@ def _fill(archive, request):
             _add(archive, folder, path)
     if edited:
         own = [*rules, EDITED] + ([] if ignore.exists() else [".dockerignore"])
-        _add_text(archive, ".dockerignore", "\n".join(own) + "\n")
-        _add_text(archive, EDITED, _text(request))
+        add_text(archive, ".dockerignore", "\n".join(own) + "\n")
+        add_text(archive, EDITED, _text(request))
         return EDITED
     return name
 
@@ -75,7 +75,8 @@ def _owned_by_root(info):
     return info
 
 
-def _add_text(archive, name, text):
+def add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
+    """Put a file with this text into a tar."""
     data = text.encode(errors="surrogateescape")
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(data), 0o644

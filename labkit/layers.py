@@ -6,7 +6,7 @@ what each instruction is known to leave behind: the k-th row that has a layer is
 (https://github.com/opencontainers/image-spec/blob/main/config.md, "history").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labkit.dockerfile import KEYWORDS, Instruction
 
@@ -50,11 +50,7 @@ def rows(history, image: dict, layer_counts: dict | None = None) -> tuple[Layer,
 
 
 def _flags(entries, digests, counts):
-    """For each row whether it has a layer.
-
-    The rows of 0 bytes that may have one get it in order of likelihood: those known by the
-    count of their step's image, then BuildKit's RUN, COPY, ADD, WORKDIR, then COPY and ADD.
-    """
+    """For each row whether it has a layer; the doubtful ones have, where that makes the count."""
     flags = [_flag(entry, previous, counts) for previous, entry in zip([None, *entries], entries)]
     if flags.count(True) + flags.count(None) == len(digests):
         return [True if flag is None else flag for flag in flags]
@@ -111,10 +107,10 @@ def join(layers: tuple[Layer, ...], chain: tuple[Instruction, ...]) -> tuple[Lay
             continue
         layer = remaining.pop()
         if not _fits(layer, instruction):
-            return tuple([*[_with(old, None) for old in [*remaining, layer]], *reversed(joined)])
-        joined.append(_with(layer, instruction))
-    base = [_with(layer, chain[0]) for layer in remaining]
-    return tuple([*base, *reversed(joined)])
+            return (*remaining, layer, *reversed(joined))
+        joined.append(replace(layer, instruction=instruction))
+    base = [replace(layer, instruction=chain[0]) for layer in remaining]
+    return (*base, *reversed(joined))
 
 
 def _fits(layer, instruction):
@@ -122,7 +118,3 @@ def _fits(layer, instruction):
     keyword = layer.created_by.split(" ", 1)[0]
     bare = instruction.keyword == "RUN" and instruction.json and keyword not in KEYWORDS
     return keyword.upper() == instruction.keyword or bare or not layer.created_by
-
-
-def _with(layer, instruction):
-    return Layer(instruction, layer.created_by, layer.size_bytes, layer.digest, layer.has_layer)

@@ -105,8 +105,8 @@ class NotebookView:
         if not row.running or row is not self._current or now - self._shown >= 0.1:
             self._shown, self._current = now, row
             self._draw(row)
-        for other in self._rows:
-            if _state(other) != self._cells[self._rows.index(other)]["name"]:
+        for other, cells in zip(self._rows, self._cells):
+            if _state(other) != cells["name"]:
                 self._draw(other)
 
     def _tick(self):

@@ -53,7 +53,7 @@ def _no_base(step, said):
 
 
 def _no_source(step, said):
-    *sources, destination = step.instruction.arguments or ("", "")
+    sources = step.instruction.arguments[:-1]
     return BuildError(
         _("{keyword} did not find what it was to copy: {sources}.").format(
             keyword=step.instruction.keyword, sources=", ".join(sources)

@@ -82,7 +82,6 @@ class Row:
     cached: bool = False
     exit_code: int | None = None
     error: str = ""
-    image_id: str = ""
     log: Tail = field(default_factory=Tail)
 
     def state(self) -> State:

@@ -45,7 +45,7 @@ ALLOWED = {
     "private": PURE | {"cgroups", "packages", "terminal"},
     "host": set(),
     "engine": PURE | {"packages", "private"},
-    "base": PURE | {"engine", "host", "packages", "request"},
+    "base": PURE | {"context", "engine", "host", "packages", "request"},
     "buildkit_stream": set(),
     "context": set(),
     "recorder": {"progress"},
