@@ -92,7 +92,7 @@ def table(head, rows, right=()) -> Raw:
 
 def _cell(tag, content, right):
     inner = content if isinstance(content, Raw) else escape(content)
-    style = _CELL.format(align="right" if right else "left")
+    style = _CELL.format(align="right; white-space: nowrap" if right else "left")
     return f'<{tag} style="{style}">{inner}</{tag}>'
 
 
