@@ -7,6 +7,7 @@ frontend/dockerfile/dockerfile2llb/convert.go.
 
 import base64
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from labkit.progress import Reader, Row, State, Step
@@ -40,13 +41,20 @@ class BuildKitReader(Reader):
         self._pulled: set[int] = set()
 
     def _number_rows(self):
-        """(stage, n) -> row, as `[n/m]` counts; FROM counts only where it is an image."""
+        """(stage, n) -> row, as `[n/m]` counts; FROM counts only where it is an image.
+
+        The triggers (ONBUILD) of a stage that this one is FROM are counted, too: they are None.
+        """
         numbers = {}
         for stage in range(len(self.dockerfile.stages)):
             base = self._bases[stage]
             named = self._parents[stage] is not None or base == "scratch"
-            number = 1 if named or (self.stands_in and base == self.stands_in[0]) else 2
-            numbers[stage, 1] = self.row(self.dockerfile.stage(stage)[0])
+            number = 1 if named or base in self.stands_in else 2
+            if number == 2 or self._parents[stage] is None:
+                numbers[stage, 1] = self.row(self.dockerfile.stage(stage)[0])
+            for _trigger in self.dockerfile.triggers(self._parents[stage]):
+                numbers[stage, number] = None
+                number += 1
             for instruction in self.dockerfile.stage(stage):
                 if instruction.changes_files and instruction not in self._at_root:
                     numbers[stage, number] = self.row(instruction)
@@ -83,7 +91,10 @@ class BuildKitReader(Reader):
         if not found:
             return None
         stage = self._stage(found["stage"])
-        row = self._numbers.get((stage, int(found["number"])))
+        place = stage, int(found["number"])
+        row = self._numbers.get(place)
+        if row is None and place in self._numbers:
+            return None
         if found["rest"].startswith("FROM"):
             return self.row(self.dockerfile.stage(stage)[0])
         return self._same_text(stage, found["rest"], row)
@@ -179,11 +190,30 @@ class BuildKitReader(Reader):
         return row
 
     def steps(self):
-        steps = []
+        steps, rows = [], self._told_first()
         for stage in range(len(self.dockerfile.stages)):
-            rows = [row for row in self.rows if row.instruction.stage == stage]
-            steps += self._steps(rows)
+            steps += self._steps([row for row in rows if row.instruction.stage == stage])
         return tuple(steps)
+
+    def _told_first(self):
+        """The rows, where of equal steps of two stages the first has what was told.
+
+        They are one vertex, and by chance it bears the name of the one or of the other: the
+        inputs of an operation are walked in the order of a Go map (client/llb/fileop.go, Inputs).
+        """
+        rows = list(self.rows)
+        for place, row in enumerate(rows):
+            twin = next((p for p in range(place + 1, len(rows)) if self._twins(row, rows[p])), None)
+            if twin is not None:
+                told = rows[twin]
+                rows[place] = replace(told, instruction=row.instruction)
+                rows[twin] = Row(told.instruction)
+        return rows
+
+    def _twins(self, row, other):
+        same = row.instruction.words() == other.instruction.words()
+        elsewhere = row.instruction.stage != other.instruction.stage
+        return other.reached and same and elsewhere and self._shared(row)
 
     def _steps(self, rows) -> list[Step]:
         states = [self._from_state(rows)]
@@ -202,6 +232,8 @@ class BuildKitReader(Reader):
         Equal steps of two stages are one vertex, told once, under the name of one of them.
         """
         told = row.reached or row.running or row.error or self.error
+        if row.instruction.is_metadata or row.instruction in self._at_root:
+            return None
         return State.CACHED if not told and row.instruction.stage in self._needed else None
 
     def _from_state(self, rows) -> State:

@@ -126,7 +126,7 @@ def compare(a: Build, b: Build) -> Comparison:
 
 def text(build: Build) -> str:
     """The build as plain text, of one stable form."""
-    stands_in = build.recording.stands_in if build.recording else None
+    stands_in = build.recording.stands_in if build.recording else {}
     rows = [
         (
             n,
@@ -156,7 +156,7 @@ def _last_lines(step, count=8):
 
 def page(build: Build) -> str:
     """The build as HTML: each step with its state, time and size."""
-    stands_in = build.recording.stands_in if build.recording else None
+    stands_in = build.recording.stands_in if build.recording else {}
     head = ("", _("instruction"), _("state"), _("time"), _("size"))
     rows = [_row(n, s, build, stands_in) for n, s in enumerate(build.steps, 1)]
     parts = [views.paragraph(_summary(build)), views.table(head, rows, right=(0, 3, 4))]

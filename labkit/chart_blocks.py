@@ -45,7 +45,7 @@ def blocks(image, shared: int = 0) -> tuple[Block, ...]:
     base become one block; two, where the other image has only the lower ones.
     """
     recording = getattr(image, "recording", None)
-    stands_in = recording.stands_in if recording else None
+    stands_in = recording.stands_in if recording else {}
     marked = list(zip(image.layers, _shared(image.layers, shared)))
     grouped = groupby(enumerate(marked), key=_part)
     return tuple(_block([pair for _n, pair in group], stands_in) for _key, group in grouped)

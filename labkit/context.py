@@ -10,8 +10,9 @@ import tarfile
 import tempfile
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import PurePath
 
-from docker.utils.build import exclude_paths
+from docker.utils.build import PatternMatcher, exclude_paths
 
 EDITED = ".labkit.dockerfile"
 """The name under which a Dockerfile with another base travels; it is never copied."""
@@ -27,32 +28,59 @@ def tar(request):
         yield file, name
 
 
-def edited_text(text: str, froms, image: str) -> str:
-    """The Dockerfile with the stand-in on the lines of its FROMs.
+def edited_text(text: str, froms) -> str:
+    """The Dockerfile with the stand-ins on the lines of its FROMs.
 
-    >>> edited_text("FROM a\\nRUN a", [(1, 1, "a")], "b:1")
+    >>> edited_text("FROM a\\nRUN a", [(1, 1, "a", "b:1")])
     'FROM b:1\\nRUN a'
     """
     lines = text.split("\n")  # As Docker counts them: a form feed ends no line.
-    for first, last, written in froms:
+    for first, last, written, image in froms:
         for line in range(first - 1, last):
             lines[line] = lines[line].replace(written, image, 1)
     return "\n".join(lines)
 
 
+def entries(request) -> list[str]:
+    """The paths that the classic builder is sent, as the SDK's rules of .dockerignore have it."""
+    return sorted(exclude_paths(str(request.folder), _patterns(request), _name(request)))
+
+
+def synced(request) -> list[str]:
+    """The paths that BuildKit's client sends, with the folders that hold them.
+
+    A .dockerignore that bears the Dockerfile's name goes before the other
+    (https://docs.docker.com/build/concepts/context/#filename-and-location).
+    """
+    own = request.dockerfile.with_name(request.dockerfile.name + ".dockerignore")
+    matcher = PatternMatcher(_patterns(request, own if own.is_file() else None))
+    found = set(matcher.walk(str(request.folder)))
+    return sorted(found | {str(p) for path in found for p in PurePath(path).parents} - {"."})
+
+
+def _patterns(request, ignore=None):
+    rules = [rule.strip() for rule in _rules(ignore or request.folder / ".dockerignore")]
+    return [rule for rule in rules if rule and not rule.startswith("#")]
+
+
+def _name(request):
+    inside = request.dockerfile.parent == request.folder
+    return request.dockerfile.name if inside else EDITED
+
+
+def _rules(ignore):
+    return ignore.read_text("utf-8-sig", "surrogateescape").splitlines() if ignore.exists() else []
+
+
 def _fill(archive, request):
-    folder = request.folder
-    inside = request.dockerfile.parent == folder
-    name = request.dockerfile.name if inside else EDITED
-    ignore = folder / ".dockerignore"
-    rules = ignore.read_text("utf-8-sig", "surrogateescape").splitlines() if ignore.exists() else []
-    patterns = [rule.strip() for rule in rules if rule.strip() and not rule.startswith("#")]
-    edited = request.stands_in or not inside
-    for path in sorted(exclude_paths(str(folder), patterns, dockerfile=name)):
+    folder, name = request.folder, _name(request)
+    edited = request.stands_in or name == EDITED
+    for path in entries(request):
         if not (edited and path == ".dockerignore"):
             _add(archive, folder, path)
     if edited:
-        own = [*rules, EDITED] + ([] if ignore.exists() else [".dockerignore"])
+        ignore = folder / ".dockerignore"
+        own = [*_rules(ignore), EDITED] + ([] if ignore.exists() else [".dockerignore"])
         add_text(archive, ".dockerignore", "\n".join(own) + "\n")
         add_text(archive, EDITED, _text(request))
         return EDITED
@@ -60,9 +88,7 @@ def _fill(archive, request):
 
 
 def _text(request):
-    if not request.stands_in:
-        return request.text
-    return edited_text(request.text, request.froms, request.stands_in[1])
+    return edited_text(request.text, request.froms)
 
 
 def _add(archive, folder, path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import dockerfile as parser
 
 from labkit.errors import DockerfileError
+from labkit.expand import loose
 from labkit.words import _
 
 KEYWORDS = (
@@ -17,7 +18,8 @@ KEYWORDS = (
 ).split()
 _FILES = {"RUN", "COPY", "ADD", "WORKDIR"}
 _FROM_FLAG = re.compile(r"\bfrom=([^\s,]+)")
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)\s*$", re.I)
+_DIRECTIVE = re.compile(r"#\s*\w+\s*=")
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Instruction:
 
     `stage` counts from 0 and is None for an ARG above the first FROM; `index` counts from 0
     over the whole file; `line` and `end_line` count from 1. `text` is the instruction on one
-    line, as written. `json` is true for the exec form (`["flask", "run"]`), `heredoc`
-    where text follows (`<<EOF`).
+    line with single spaces, `raw` with those that were written. `json` is true for the exec form
+    (`["flask", "run"]`); `heredocs` are the (name, text) of what follows (`<<EOF`).
     """
 
     stage: int | None
@@ -39,7 +41,8 @@ class Instruction:
     flags: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     json: bool = False
-    heredoc: bool = False
+    heredocs: tuple[tuple[str, str], ...] = ()
+    raw: str = ""
 
     def words(self) -> list[str]:
         """The text as BuildKit names its step: the keyword in capitals, single spaces."""
@@ -62,6 +65,16 @@ class Dockerfile:
 
     text: str
     instructions: tuple[Instruction, ...]
+
+    @property
+    def escape(self) -> str:
+        """The sign that escapes: a backslash, unless `# escape=` says otherwise."""
+        for line in self.text.lstrip("\ufeff").splitlines():
+            if found := _ESCAPE.match(line.strip()):
+                return found[1]
+            if not _DIRECTIVE.match(line.strip()):
+                break
+        return "\\"
 
     def stage(self, number: int) -> tuple[Instruction, ...]:
         """The instructions of one stage, its FROM first."""
@@ -96,7 +109,13 @@ class Dockerfile:
             if instruction.stage is None and instruction.keyword == "ARG":
                 values |= _arguments(instruction)
         values |= {k: v for k, v in (build_args or {}).items() if k in values}
-        return expand(self.stage(number)[0].arguments[0], values)
+        return loose(self.stage(number)[0].arguments[0], values)
+
+    def images(self, build_args: dict | None = None) -> tuple[str, ...]:
+        """The images that the stages are FROM, each once; scratch is none."""
+        stages = range(len(self.stages))
+        bases = [self.base(n, build_args) for n in stages if self.base_stage(n, build_args) is None]
+        return tuple(dict.fromkeys(name for name in bases if name != "scratch"))
 
     def base_stage(self, number: int, build_args: dict | None = None) -> int | None:
         """The earlier stage that stage `number` is FROM; None where it is an image."""
@@ -109,6 +128,11 @@ class Dockerfile:
         parent = self.base_stage(number, build_args)
         before = () if parent is None else self.chain(parent, build_args)
         return (*before, *self.stage(number))
+
+    def triggers(self, number: int | None) -> tuple[str, ...]:
+        """What ONBUILD of a stage sets off in a stage FROM it, where that changes files."""
+        texts = [i.raw.split(None, 1)[1] for i in self.stage(number) if i.keyword == "ONBUILD"]
+        return tuple(text for text in texts if text.split()[0].upper() in _FILES)
 
     def needed(self, final: int, build_args: dict | None = None) -> set[int]:
         """The stages that stage `final` is made of: itself, its bases, what it copies from."""
@@ -142,20 +166,11 @@ class Dockerfile:
                 if instruction.keyword in ("ARG", "ENV"):
                     values |= _values(instruction, values, build_args or {})
                 elif instruction.keyword == "WORKDIR":
-                    path = expand(" ".join(instruction.arguments).strip("\"'"), values)
+                    path = loose(" ".join(instruction.arguments).strip("\"'"), values)
                     place = posixpath.normpath("/" + posixpath.join(place, path).lstrip("/"))
                     found |= {instruction} if place == "/" else set()
             ends.append((place, values))
         return found
-
-
-def expand(text: str, values: dict) -> str:
-    """The text with $NAME, ${NAME} and ${NAME:-default} put in; unknown names are empty.
-
-    >>> expand("ubuntu:${V:-24.04}", {}), expand("$A-b", {"A": "x"})
-    ('ubuntu:24.04', 'x-b')
-    """
-    return _VARIABLE.sub(lambda m: values.get(m[1] or m[2]) or m[3] or "", text)
 
 
 def parse(text: str) -> Dockerfile:
@@ -236,7 +251,8 @@ def _instruction(command, stage, index):
         flags=command.flags,
         arguments=command.value,
         json=command.json,
-        heredoc=bool(command.heredocs),
+        heredocs=tuple((doc.name, doc.content) for doc in command.heredocs),
+        raw=command.original,
     )
 
 
@@ -250,8 +266,8 @@ def _values(instruction, before, build_args):
     if instruction.keyword == "ENV":
         words = instruction.arguments
         pairs = zip(words[::2], words[1::2])
-        return {name: expand(value.strip("\"'"), before) for name, value in pairs}
-    pairs = {name: expand(value, before) for name, value in _arguments(instruction).items()}
+        return {name: loose(value.strip("\"'"), before) for name, value in pairs}
+    pairs = {name: loose(value, before) for name, value in _arguments(instruction).items()}
     return pairs | {name: str(build_args[name]) for name in pairs if name in build_args}
 
 

@@ -111,8 +111,8 @@ class Reader:
     `error` is what the builder said of a failure, "" while all is well.
     """
 
-    def __init__(self, dockerfile: Dockerfile, stands_in: tuple[str, str] | None = None):
-        self.dockerfile, self.stands_in = dockerfile, stands_in
+    def __init__(self, dockerfile: Dockerfile, stands_in: dict | None = None):
+        self.dockerfile, self.stands_in = dockerfile, stands_in or {}
         self.rows = [Row(i) for i in dockerfile.instructions if i.stage is not None]
         self.error = ""
 

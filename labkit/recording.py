@@ -18,7 +18,7 @@ class Recording:
     `image` is what the engine's inspect says, None where the build failed; `history` are the
     rows of its history, newest first. `layer_counts` tells how many layers the images of
     single steps have (classic only): it decides whether a row of 0 bytes has a layer.
-    `stands_in` is the pair (what the learner wrote after FROM, what took its place) or None.
+    `stands_in` leads from what the learner wrote after FROM to what took its place.
     """
 
     builder: str
@@ -27,7 +27,7 @@ class Recording:
     image: dict | None = None
     history: tuple = ()
     layer_counts: dict = field(default_factory=dict)
-    stands_in: tuple[str, str] | None = None
+    stands_in: dict = field(default_factory=dict)
     tag: str = ""
     target: str | None = None
     build_args: dict = field(default_factory=dict)
@@ -51,7 +51,6 @@ def load(path) -> Recording:
         data = json.loads(Path(path).read_text())
         data["events"] = tuple((at, event) for at, event in data["events"])
         data["history"] = tuple(data["history"])
-        data["stands_in"] = tuple(data["stands_in"]) if data["stands_in"] else None
         return Recording(**{**data, "replay": True})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

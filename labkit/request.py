@@ -23,7 +23,8 @@ _TAG = re.compile(
 class Request:
     """What is to be built. `dockerfile` is a path; `text` is what it holds.
 
-    `froms` are the (first line, last line, base as written) of each FROM with a stand-in.
+    `stands_in` is what takes the place of a base: name as written -> image. `froms`
+    are (first line, last line, base as written, image) of each FROM with a stand-in.
     """
 
     folder: Path
@@ -33,7 +34,7 @@ class Request:
     target: str | None = None
     build_args: dict = field(default_factory=dict)
     no_cache: bool = False
-    stands_in: tuple[str, str] | None = None
+    stands_in: dict[str, str] = field(default_factory=dict)
     froms: tuple[tuple[int, int, str], ...] = ()
 
     @property
@@ -50,7 +51,7 @@ class Request:
 def prepare(builder, folder, stands_in, *, tag="", file=None, build_args=None, **options):
     """The request, where all that it names is there.
 
-    `stands_in()` is asked for what takes the place of ubuntu:24.04 where the Dockerfile wants it.
+    `stands_in(names)` is asked for what takes the place of these bases: written -> image.
     Raises FolderError, DockerfileError and TagError.
     """
     folder = _folder(folder)
@@ -61,8 +62,7 @@ def prepare(builder, folder, stands_in, *, tag="", file=None, build_args=None, *
         _check_no_heredoc(parsed)
     if tag:
         check_tag(tag)
-    froms = _froms(parsed, build_args)
-    instead = stands_in() if froms else None
+    instead = stands_in(parsed.images(build_args))
     return Request(
         folder=folder,
         dockerfile=file,
@@ -70,7 +70,7 @@ def prepare(builder, folder, stands_in, *, tag="", file=None, build_args=None, *
         tag=tag,
         build_args={name: str(value) for name, value in (build_args or {}).items()},
         stands_in=instead,
-        froms=froms if instead else (),
+        froms=_froms(parsed, build_args, instead),
         **options,
     )
 
@@ -112,7 +112,7 @@ def check_tag(tag):
 def _check_no_heredoc(parsed):
     """Docker 26's classic builder runs a heredoc as if it were empty; others refuse it."""
     for instruction in parsed.instructions:
-        if instruction.heredoc:
+        if instruction.heredocs:
             raise DockerfileError(
                 _("The classic builder knows no heredoc."),
                 _("Line {line}: {text}").format(line=instruction.line, text=instruction.text),
@@ -120,14 +120,14 @@ def _check_no_heredoc(parsed):
             )
 
 
-def _froms(parsed, build_args):
-    """Where each FROM stands whose base is the lecture's Ubuntu; see Request.froms."""
+def _froms(parsed, build_args, stands_in):
+    """Where each FROM stands whose base has a stand-in; see Request.froms."""
     stages = range(len(parsed.stages))
     return tuple(
-        (start.line, start.end_line, start.arguments[0])
+        (start.line, start.end_line, start.arguments[0], stands_in[parsed.base(n, build_args)])
         for n in stages
         for start in [parsed.stage(n)[0]]
-        if parsed.base(n, build_args) == UBUNTU
+        if parsed.base(n, build_args) in stands_in
     )
 
 
@@ -147,23 +147,22 @@ def command(builder: str, request: Request) -> str:
     argv = ["docker", "build", *_options(request)]
     if not request.stands_in:
         return "DOCKER_BUILDKIT=0 " + shlex.join([*argv, *_file(request), request.place])
-    edits = ";".join(_edit(place, request.stands_in[1]) for place in request.froms)
+    edits = ";".join(map(_edit, request.froms))
     edit = shlex.quote(edits)
     file = shlex.quote(str(request.dockerfile))
     piped = shlex.join([*argv, "-f", "-", request.place])
     return f"sed {edit} {file} | DOCKER_BUILDKIT=0 {piped}"
 
 
-def _edit(place, image):
-    first, last, written = place
+def _edit(place):
+    first, last, written, image = place
     lines = first if first == last else f"{first},{last}"
     return f"{lines}s#{written}#{image}#"
 
 
 def buildkit_options(request):
     argv = []
-    if request.stands_in:
-        written, here = request.stands_in
+    for written, here in request.stands_in.items():
         argv += ["--build-context", f"{written}=docker-image://{here}"]
     return [*argv, *_options(request), *_file(request), request.place]
 

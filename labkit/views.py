@@ -15,9 +15,17 @@ COLOURS = {
     "FAILED": "#D55E00",
     "NOT_REACHED": "#767676",
     "RUNNING": "#E69F00",
+    "UNKNOWN": "#F0E442",
 }
 _ON_DARK = ("RAN", "NOT_REACHED")  # White is easier to read on these, black on the others.
-SIGNS = {"RAN": "▶", "CACHED": "✓", "FAILED": "✗", "NOT_REACHED": "·", "RUNNING": "…"}
+SIGNS = {
+    "RAN": "▶",
+    "CACHED": "✓",
+    "FAILED": "✗",
+    "NOT_REACHED": "·",
+    "RUNNING": "…",
+    "UNKNOWN": "?",
+}
 
 _STYLE = "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px; padding: 0 5px"
 _CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 13px"
@@ -42,6 +50,15 @@ def state(name: str) -> Raw:
     )
 
 
+def sign(name: str) -> Raw:
+    """A step's state as its sign alone, on its colour; the word shows under the pointer."""
+    ink = "white" if name in _ON_DARK else "black"
+    return Raw(
+        f'<span style="background: {COLOURS[name]}; color: {ink}; border-radius: 3px; '
+        f'padding: 0 6px" title="{escape(state_word(name))}">{SIGNS[name]}</span>'
+    )
+
+
 def state_word(name: str) -> str:
     """A step's state in the learner's language."""
     return {
@@ -50,6 +67,7 @@ def state_word(name: str) -> str:
         "FAILED": _("failed"),
         "NOT_REACHED": _("not reached"),
         "RUNNING": _("running"),
+        "UNKNOWN": _("not predicted"),
     }[name]
 
 
@@ -110,10 +128,12 @@ def text_table(rows, gap="  ") -> str:
     )
 
 
-def instruction(instruction, stands_in: tuple[str, str] | None) -> str:
+def instruction(instruction, stands_in: dict[str, str]) -> str:
     """The instruction as written; a FROM with a stand-in names what took its place."""
-    if stands_in and instruction.keyword == "FROM" and stands_in[0] in instruction.text:
-        return _("{text}, here {image}").format(text=instruction.text, image=stands_in[1])
+    if instruction.keyword == "FROM":
+        for written, image in stands_in.items():
+            if written in instruction.text and written != image:
+                return _("{text}, here {image}").format(text=instruction.text, image=image)
     return instruction.text
 
 

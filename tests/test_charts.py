@@ -167,7 +167,7 @@ def test_rows_of_the_base_are_one_block():
 
 def test_a_stand_in_is_named_in_the_picture_and_not_in_the_plain_form():
     build = made([MB])
-    told = recording.Recording("buildkit", "", stands_in=("ubuntu:24.04", "labkit/base:debian-12"))
+    told = recording.Recording("buildkit", "", stands_in={"ubuntu:24.04": "labkit/base:debian-12"})
     chart = charts.layer_sizes(replace(build, recording=told))
     assert any("labkit/base:debian-12" in text for text, _box in boxes(chart))
     assert "labkit/base" not in chart.plain and "FROM ubuntu:24.04" in chart.plain
