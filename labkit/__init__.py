@@ -23,7 +23,7 @@ _HOME = {
     "compare": "labkit.builds",
     "LabkitError": "labkit.errors",
 }
-_MODULES = ("charts",)
+_MODULES = ("cache", "charts", "edits")
 __all__ = [*_HOME, *_MODULES]
 __version__ = "0.1.0"
 

@@ -12,6 +12,7 @@ LabkitError
 |-- BuildError           the builder itself broke (a failed step is a Build, not an error)
 |-- BaseError            the base image cannot be had
 |-- ContainerError       a container did not start or did not answer
+|-- ExperimentError      an experiment broke off; it has what was measured before
 `-- Interrupted          the learner stopped it
 """
 
@@ -89,6 +90,21 @@ class BaseError(LabkitError):
 
 class ContainerError(LabkitError):
     """A container did not start or did not answer."""
+
+
+class ExperimentError(LabkitError):
+    """An experiment broke off at an edit; `measured` is the Experiment of the builds before it."""
+
+    def __init__(self, title, error, measured):
+        kept = _("Builds measured before it: {count}; they are kept in lab.measured.")
+        super().__init__(
+            _("The experiment broke off at “{title}”: {what}").format(title=title, what=error.what),
+            "\n".join(filter(None, [error.tried, kept.format(count=len(measured))])),
+            error.next_step,
+            command=error.command,
+            stderr=error.stderr,
+        )
+        self.measured = measured
 
 
 class Interrupted(LabkitError):

@@ -6,10 +6,11 @@ import tempfile
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from labkit import base, builders, builds, cleaning, containers, history, live, views, xray
+from labkit import base, builders, builds, cleaning, containers, history, live, trials, views, xray
 from labkit.builds import Build
 from labkit.engine import Engine, find, speaking
 from labkit.errors import InputError
+from labkit.experiments import Experiment
 from labkit.history import History
 from labkit.layers import Layer
 from labkit.recording import Recording
@@ -28,6 +29,7 @@ class Lab:
     def __init__(self, builder: str | None = None, engine: Engine | None = None):
         self.engine = engine or find()
         self._base, self._builder = None, None
+        self.measured = None
         if builder := builder or os.environ.get("LABKIT_BUILDER"):
             self.builder = builder
 
@@ -98,6 +100,43 @@ class Lab:
             print("$ " + command(builder, request), flush=True)
         return self._build(builder, request, on_event, show)
 
+    def experiment(
+        self,
+        folder,
+        edits=(),
+        *,
+        repeat: int = 1,
+        dockerfile=None,
+        target=None,
+        build_args=None,
+        builder: str | None = None,
+        show: bool = True,
+    ) -> Experiment:
+        """Build the recipe in a folder, then again after each edit, and lay foreseen against true.
+
+        `edits` are those of `labkit.edits`; each goes on from the one before it. The edits are made
+        in a copy, and on a cold base, so neither the folder nor the cache is touched. With
+        `repeat` all is done so many times over, and times are given as medians. Raises InputError
+        for an edit that finds nothing to change, before anything is built; ExperimentError where
+        a build cannot be carried out, with what was measured before (also in `lab.measured`).
+        """
+        if builder:
+            self._check_builder(builder)
+        builder = builder or self.builder
+        more = {"file": dockerfile, "build_args": build_args, "target": target}
+        request = prepare(builder, folder, self._stands_in, **more)
+
+        def build(request):
+            return self._build(builder, request, None, False)
+
+        rounds = trials.Rounds(self.engine, builder, request, build)
+        edits = tuple(edits)
+        rounds.check(edits)
+        try:
+            return rounds.run(edits, repeat)
+        finally:
+            self.measured = rounds.measured()
+
     def _build(self, builder, request, on_event, show):
         empty = Recording(
             builder,
@@ -127,11 +166,13 @@ class Lab:
             cleaning.remember(build.image_id)
         return build
 
-    def _stands_in(self):
-        """(ubuntu:24.04, what takes its place), None where it is itself."""
+    def _stands_in(self, names):
+        """What takes the place of these bases: of ubuntu:24.04 what is there instead."""
+        if UBUNTU not in names:
+            return {}
         if self._base is None:
             self._base = base.choose(self.engine, lambda text: print(text, flush=True))
-        return None if self._base == UBUNTU else (UBUNTU, self._base)
+        return {} if self._base == UBUNTU else {UBUNTU: self._base}
 
     def history(self, tag: str) -> History:
         """What `docker history` says of an image, with the digest of each layer.

@@ -24,11 +24,12 @@ MODEL = PURE | {
     "builds",
     "history",
 }
+RULES = {"dockerfile", "expand", "files", "operations", "progress", "reasons", "recipes"}
 ALLOWED = {
     "words": set(),
     "errors": {"words"},
     "units": {"words"},
-    "dockerfile": PURE,
+    "dockerfile": PURE | {"expand"},
     "recording": PURE,
     "views": {"words"},
     "progress": {"dockerfile"},
@@ -37,6 +38,25 @@ ALLOWED = {
     "layers": {"dockerfile"},
     "problems": PURE | {"progress"},
     "builds": MODEL - {"builds", "history"},
+    "expand": set(),
+    "files": set(),
+    "recipes": {"dockerfile", "files"},
+    "reasons": {"dockerfile", "words"},
+    "operations": {"dockerfile", "expand", "files", "reasons", "recipes"},
+    "outcomes": RULES,
+    "buildkit_rules": RULES | {"operations"},
+    "classic_rules": RULES | {"operations"},
+    "buildkit_memory": RULES | {"buildkit_rules", "outcomes"},
+    "classic_memory": RULES | {"classic_rules", "outcomes"},
+    "unheeded": RULES,
+    "cache": RULES | {"buildkit_memory", "classic_memory", "unheeded", "views", "words"},
+    "edits": PURE | {"dockerfile"},
+    "experiments": MODEL | {"cache", "edits"},
+    "snapshot": {"context", "files"},
+    "cold": PURE | {"context", "engine"},
+    "trials": MODEL
+    | RULES
+    | {"cache", "cold", "edits", "engine", "experiments", "request", "snapshot"},
     "history": {"layers", "units", "views", "words"},
     "xray": PURE,
     "terminal": PURE,
@@ -61,13 +81,14 @@ ALLOWED = {
     "chart_figure": MODEL | {"chart_blocks"},
     "charts": MODEL | {"chart_blocks", "chart_figure", "chart_words"},
     "lab": MODEL
-    | {"base", "builders", "cleaning", "containers", "engine", "live", "request", "xray"},
+    | {"base", "builders", "cleaning", "containers", "engine", "live", "request", "xray"}
+    | {"experiments", "trials"},
     "doctor": PURE | {"base", "engine", "request", "units", "views"},
     "__main__": PURE | {"base", "doctor", "engine", "private"},
     "__init__": set(),
 }
 OUTSIDE = {
-    "docker": {"engine", "base", "builders", "containers", "context"},
+    "docker": {"engine", "base", "builders", "cold", "containers", "context"},
     "requests": {"engine"},
     "urllib3": {"engine"},
     "matplotlib": {"charts", "chart_figure"},

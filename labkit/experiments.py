@@ -1,0 +1,243 @@
+"""`Experiment`: a recipe built for real after each of several edits; foreseen against true.
+
+A record; `trials.run` makes it.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+
+from labkit import units, views
+from labkit.builds import Build
+from labkit.cache import Prediction, badge, foreseen
+from labkit.edits import Edit
+from labkit.errors import InputError
+from labkit.progress import State
+from labkit.words import _
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seconds measured several times: the median, the shortest, the longest, how often."""
+
+    median: float
+    least: float
+    most: float
+    count: int
+
+    def __str__(self):
+        if self.count == 1:
+            return units.duration(self.median)
+        return f"{units.duration(self.median)} ({units.duration(self.least)}–{units.duration(self.most)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Trial:
+    """One edit: what was foreseen, and the build, once for every round.
+
+    `edit` is None for the first build, of the recipe as it is.
+    """
+
+    edit: Edit | None
+    prediction: Prediction
+    builds: tuple[Build, ...]
+
+    @property
+    def title(self) -> str:
+        return self.edit.title if self.edit else _("as it is")
+
+    @property
+    def build(self) -> Build:
+        """The build of the first round."""
+        return self.builds[0]
+
+    def states(self) -> tuple[str, ...]:
+        """The true states of the steps as words."""
+        return self.build.states()
+
+    def right(self) -> tuple[bool | None, ...]:
+        """Of each step whether it came as foreseen; None where nothing was foreseen of it.
+
+        A step that failed was foreseen to run: it did. What stands below it was not reached.
+        """
+        pairs = zip(self.prediction.steps, self.build.steps)
+        return tuple(judge(verdict.state, step.state) for verdict, step in pairs)
+
+    def seconds(self, step: int | None = None) -> Spread | None:
+        """How long the build took, or one of its steps (from 1); None where it did not run."""
+        if step is None:
+            times = [build.seconds for build in self.builds]
+        else:
+            times = [build.steps[step - 1].seconds for build in self.builds]
+        times = [t for t in times if t is not None]
+        if not times:
+            return None
+        return Spread(statistics.median(times), min(times), max(times), len(times))
+
+    def made_bytes(self, step: int | None = None) -> int:
+        """The bytes of the layers that were made anew, of all steps or of one (from 1)."""
+        steps = self.build.steps if step is None else self.build.steps[step - 1 : step]
+        ran = {s.instruction for s in steps if s.state is State.RAN}
+        return sum(x.size_bytes for x in self.build.layers if x.instruction in ran)
+
+    def __repr__(self):
+        return f"<Trial {self.title}: {len(self.build.steps)} steps>"
+
+    def beside(self, guess) -> "Beside":
+        """The learner's own prediction beside labkit's and the truth.
+
+        `guess` holds a word for each step, "cached" or "ran" in any language of labkit. Raises
+        InputError where it has another length, or another word.
+        """
+        return Beside(self, read_guess(guess, len(self.build.steps)))
+
+
+def judge(said: State | None, was: State) -> bool | None:
+    """Whether what was said of a step is what happened; None where that cannot be told."""
+    if said is None or (was is State.NOT_REACHED and said is not State.NOT_REACHED):
+        return None
+    return said is was or (said is State.RAN and was is State.FAILED)
+
+
+def read_guess(guess, count: int) -> tuple[State | None, ...]:
+    """A learner's words as states; None for a step that was left out ("" or "?")."""
+    words = list(getattr(guess, "states", guess))
+    if len(words) != count:
+        raise InputError(
+            _("The prediction has {given} steps, the Dockerfile {count}.").format(
+                given=len(words), count=count
+            ),
+            _("It says: {words}").format(words=", ".join(map(str, words))),
+            _("Give a word for every step, FROM too."),
+        )
+    return tuple(_state(word) for word in words)
+
+
+def _state(word):
+    known = {State.CACHED: ("cached", "кэш", "из кэша"), State.RAN: ("ran", "run", "выполнен")}
+    known |= {State.NOT_REACHED: ("not reached", "не дойдёт"), None: ("", "?", "none")}
+    if isinstance(word, State):
+        return word
+    for state, names in known.items():
+        more = views.state_word(state.value) if state else ""
+        if str(word).strip().lower() in (*names, more):
+            return state
+    raise InputError(
+        _("“{word}” is no prediction of a step.").format(word=word),
+        _("A step is “cached” or “ran”; “?” leaves it open."),
+        _("Write one of these for every step."),
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class Beside:
+    """A trial and the learner's own prediction of it."""
+
+    trial: Trial
+    guess: tuple[State | None, ...]
+
+    def right(self) -> tuple[bool | None, ...]:
+        """Of each step whether the learner was right; None where nothing was said of it."""
+        return tuple(judge(g, s.state) for g, s in zip(self.guess, self.trial.build.steps))
+
+    def __repr__(self):
+        return f"<Beside {self.trial.title}>"
+
+    def __str__(self):
+        head = ("", _("instruction"), _("you"), "labkit", _("truth"))
+        return "\n".join([views.text_table([head, *self._rows(foreseen)]), self.summary()])
+
+    def summary(self) -> str:
+        """How often the learner was right, in a sentence."""
+        told = [r for r in self.right() if r is not None]
+        if not told:
+            return _("You have not predicted anything yet.")
+        return _("You were right in {right} of {count} steps.").format(
+            right=sum(told), count=len(told)
+        )
+
+    def _rows(self, show):
+        trial = self.trial
+        steps = zip(trial.build.steps, self.guess, trial.prediction.steps, self.right())
+        for number, (step, guess, verdict, right) in enumerate(steps, 1):
+            mark = {True: "✓", False: "✗", None: ""}[right]
+            yield (
+                number,
+                views.short(step.instruction.text, 44),
+                (show(guess) if guess else "—") + (f" {mark}" if show is foreseen and mark else ""),
+                show(verdict.state),
+                show(step.state),
+            )
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        head = ("", _("instruction"), _("you"), "labkit", _("truth"))
+        table = views.table(head, list(self._rows(badge)), right=(0,))
+        page = views.box(table, views.paragraph(self.summary()))
+        return {"text/plain": str(self), "text/html": page}
+
+
+@dataclass(frozen=True, repr=False)
+class Experiment:
+    """A recipe and its edits, each built for real; the first trial is the recipe as it is."""
+
+    trials: tuple[Trial, ...] = field(default_factory=tuple)
+
+    def __len__(self):
+        return len(self.trials)
+
+    def __getitem__(self, number) -> Trial:
+        return self.trials[number]
+
+    def __iter__(self):
+        return iter(self.trials)
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What labkit foresaw wrongly, a line for each step; empty as it should be."""
+        return tuple(
+            f"{trial.title}: {verdict.instruction.text}"
+            for trial in self.trials
+            for verdict, right in zip(trial.prediction.steps, trial.right())
+            if right is False
+        )
+
+    def __repr__(self):
+        return f"<Experiment: {len(self.trials)} builds, {len(self.wrong)} wrong>"
+
+    def __str__(self):
+        rows = [("", *self._numbers(), "")]
+        for trial in self.trials:
+            signs = [views.SIGNS[s] for s in trial.states()]
+            rows.append((views.short(trial.title, 40), *signs, outcome(trial)))
+        return "\n".join([views.text_table(rows, gap=" "), *self._legend()])
+
+    def _numbers(self):
+        return range(1, max((len(t.build.steps) for t in self.trials), default=0) + 1)
+
+    def _legend(self):
+        names = ("CACHED", "RAN", "FAILED", "NOT_REACHED")
+        there = {state for trial in self.trials for state in trial.states()}
+        yield "  ".join(f"{views.SIGNS[n]} {views.state_word(n)}" for n in names if n in there)
+        yield from self.wrong
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        head = (_("edit"), *self._numbers(), _("time"), _("made anew"), _("labkit"))
+        rows = [self._row(trial) for trial in self.trials]
+        legend = views.paragraph("  ".join(self._legend()))
+        page = views.box(views.table(head, rows), legend)
+        return {"text/plain": str(self), "text/html": page}
+
+    def _row(self, trial):
+        signs = [views.sign(state) for state in trial.states()]
+        signs += [""] * (len(self._numbers()) - len(signs))
+        size = units.size(trial.made_bytes())
+        return (trial.title, *signs, str(trial.seconds()), size, outcome(trial))
+
+
+def outcome(trial: Trial) -> str:
+    """Whether labkit foresaw a trial rightly, in a word or two."""
+    right = trial.right()
+    if False in right:
+        return _("foreseen wrongly")
+    if any(v.state is None for v in trial.prediction.steps):
+        return _("right, some not predicted")
+    return _("foreseen rightly")
