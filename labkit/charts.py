@@ -15,7 +15,16 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from labkit import builds, chart_words, recording, units, views
+from labkit import (
+    builds,
+    chart_matrix,
+    chart_slopes,
+    chart_times,
+    chart_words,
+    recording,
+    units,
+    views,
+)
 from labkit import chart_figure as draw
 from labkit.chart_blocks import gather, largest
 from labkit.words import LANGUAGES, _
@@ -32,9 +41,10 @@ class Chart(Figure):
     size, a digest or a duration.
     """
 
-    def __init__(self, points=(780, 400), *, alt="", head=(), rows=(), plain=""):
+    def __init__(self, points=(780, 400), *, alt="", head=(), rows=(), plain="", right=(0, 2)):
         super().__init__([length / 72 for length in points], dpi=144, facecolor="white")
         self.alt, self.head, self.rows, self.plain = alt, tuple(head), tuple(rows), plain
+        self.right = tuple(right)
 
     def __repr__(self):
         return f"<Chart {self.plain.splitlines()[0] if self.plain else ''}>"
@@ -65,7 +75,7 @@ class Chart(Figure):
             'style="max-width:100%; height:auto">'
         )
         words = _("the same as a table")
-        table = views.table(self.head, self.rows, right=(0, 2))
+        table = views.table(self.head, self.rows, right=self.right)
         summary = f"<summary>{views.escape(words)}</summary>"
         return views.box(image, f"<details>{summary}{table}</details>")
 
@@ -137,6 +147,48 @@ def _draw_pair(axes, pair, height):
 def _explain_rings(axes, shown):
     if not all(block.has_layer for block in shown):
         draw.legend(axes)
+
+
+def matrix(experiment, guess=None) -> Chart:
+    """An Experiment as a matrix: a row for each edit, a column for each step of the Dockerfile.
+
+    Each cell has its true state; a mark in its corner shows where labkit foresaw another, or
+    nothing. `guess` holds the learner's own predictions: a list with one for each build (None
+    for one left out), or a dict by the edit's title (of the first build that has it) or by the
+    build's number, from 0; each as `Trial.beside` takes it. Raises InputError for what is no
+    experiment or has no builds, and for predictions that do not fit.
+    """
+    return _drawn(chart_matrix.picture(experiment, guess))
+
+
+def times(a, b) -> Chart:
+    """Two Builds, or two Trials, as time lines one above the other on one axis.
+
+    The steps are laid end to end, though those of several stages may overlap in truth; a step
+    from the cache is a tick, one that was not reached is absent. Wedges join the same step in
+    both. Of a Trial with several rounds the medians are drawn, with whiskers from the shortest to
+    the longest. Raises InputError for what is neither a Build nor a Trial, or has no steps.
+    """
+    return _drawn(chart_times.picture(a, b))
+
+
+def cost_of_order(experiments) -> Chart:
+    """The seconds that changes of the source cost in all, a line for each recipe.
+
+    `experiments` is a dict from a name to an Experiment, all with the same number of edits. The
+    first build is left out of the sum and named in the caption: every recipe pays it once. Where
+    all was built several times, the line is the median and a band goes from the least to the
+    most. Raises InputError for no experiments, for those without edits, and for those of
+    different lengths.
+    """
+    return _drawn(chart_slopes.picture(experiments))
+
+
+def _drawn(picture):
+    p = picture
+    chart = Chart(p.points, alt=p.alt, head=p.head, rows=p.rows, plain=p.plain, right=p.right)
+    p.draw(draw.canvas(chart))
+    return chart
 
 
 def main(path: str, folder: str) -> None:
