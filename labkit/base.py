@@ -55,7 +55,7 @@ def choose(engine: Engine, say=lambda text: None, make: bool = True) -> str | No
     plain = present(engine, UBUNTU) or present(engine, standin_name())
     if not plain and not make:
         return None
-    plain = plain or _pull(engine, UBUNTU, say) or _make(engine, standin_name(), say)
+    plain = plain or pull(engine, UBUNTU, say) or _make(engine, standin_name(), say)
     return _derived(engine, plain, host.extras(), say, make)
 
 
@@ -82,7 +82,7 @@ def present(engine: Engine, name: str) -> str | None:
 
 
 def _named(engine, name, say):
-    if present(engine, name) or _pull(engine, name, say):
+    if present(engine, name) or pull(engine, name, say):
         return name
     raise BaseError(
         _("The base image {image} cannot be had.").format(image=name),
@@ -91,8 +91,8 @@ def _named(engine, name, say):
     )
 
 
-def _pull(engine, name, say):
-    """Pull the image; None where no registry answers in time."""
+def pull(engine: Engine, name: str, say=lambda text: None) -> str | None:
+    """Pull the image; its name, or None where no registry gives it in time."""
     say(_("Pulling {image} …").format(image=name))
     api = docker.APIClient(base_url=engine.host, version=engine.api, timeout=_STALL_SECONDS)
     try:

@@ -5,7 +5,8 @@ the SDK. Both leave the image in the engine with labkit's label on it, and both 
 for equal input, apart from what truly differs:
 
 - Metadata (ENV, ENTRYPOINT, ...) has no step in BuildKit: it takes its neighbour's state.
-- `no_cache` leaves WORKDIR and metadata CACHED in BuildKit; the classic builder runs them again.
+- `no_cache` leaves a WORKDIR that stands right on the base CACHED in BuildKit, and metadata with
+  it; the classic builder runs everything again.
 - A RUN that changes nothing leaves a layer of 0 bytes in BuildKit, none in the classic builder.
 - A COPY whose source is missing breaks BuildKit's build off at once: the RUN above it may be RAN
   or NOT_REACHED, by chance. The classic builder has run it by then.
@@ -42,12 +43,11 @@ def build(engine: Engine, builder: str, request: Request, tell) -> Recording:
     Raises BuildError where the builder itself breaks and Interrupted when the learner stops it.
     A step that fails is no error: the recording has it.
     """
-    run = {"buildkit": _buildkit, "classic": _classic}[builder]
     recorder = Recorder(tell)
     stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    image_id = run(engine, request, recorder)
+    image_id = _RUN[builder](engine, request, recorder)
     seconds = recorder.clock()
-    facts = describe(engine, image_id) if image_id else {}
+    facts = _facts(engine, builder, request, image_id) if image_id else {}
     return Recording(
         builder=builder,
         dockerfile=request.text,
@@ -62,6 +62,21 @@ def build(engine: Engine, builder: str, request: Request, tell) -> Recording:
         seconds=seconds,
         **facts,
     )
+
+
+def _facts(engine, builder, request, image_id):
+    """What the engine tells of the new image.
+
+    Docker 26.1's containerd store sometimes throws away a layer that the new image shares with the
+    one that had its name before; the same build once more, all from the cache, brings it back.
+    """
+    try:
+        return describe(engine, image_id)
+    except BuildError:
+        if engine.store != "containerd":
+            raise
+    again = _RUN[builder](engine, request, Recorder(lambda _at, _event: None))
+    return describe(engine, again or image_id)
 
 
 def describe(engine: Engine, image: str) -> dict:
@@ -207,3 +222,6 @@ def _broken(error):
         _("`python3 start.py doctor` says whether the engine still answers."),
         stderr=str(error),
     )
+
+
+_RUN = {"buildkit": _buildkit, "classic": _classic}

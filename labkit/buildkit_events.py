@@ -273,7 +273,7 @@ def _neighbour(before, after, filled):
     if len(filled) > 1:
         return before
     following = next((state for state in after if state), State.CACHED)
-    return State.CACHED if following is State.CACHED else State.RAN
+    return State.RAN if following is State.FAILED else following
 
 
 def _seconds(stamp: str) -> float:

@@ -9,14 +9,13 @@ Source: probeCache, recalcCurrentState and commitOptions of moby/buildkit, solve
 solver/cachemanager.go.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from labkit.buildkit_rules import operations
 from labkit.files import mark
 from labkit.operations import Input
-from labkit.outcomes import Outcome, align, base_below, explain, seen
+from labkit.outcomes import Explainer, Outcome, base_below, breaks_off, seen
 from labkit.progress import State
 from labkit.reasons import Reason, Rule
 from labkit.recipes import Recipe
@@ -40,9 +39,12 @@ class BuildKitMemory:
         """What each operation of the recipe will come to."""
         return _Walk(self, operations(recipe)).judge()
 
-    def learn(self, recipe: Recipe, states: Mapping) -> "BuildKitMemory":
-        """The memory after a build of the recipe whose steps came to these states."""
-        walk = _Walk(self, operations(recipe), states)
+    def learn(self, recipe: Recipe, states: Mapping | None) -> "BuildKitMemory":
+        """The memory after a build of the recipe whose steps came to these states.
+
+        None takes it to have been built to its end.
+        """
+        walk = _Walk(self, operations(recipe), states, learning=True)
         outcomes = walk.judge()
         number = self.builds + 1
         made = dict(self.made) | {i: number for o in outcomes for i in o.ids or ()}
@@ -50,10 +52,12 @@ class BuildKitMemory:
 
 
 class _Walk:
-    """One pass over the operations, against a memory; with `states` it learns from the truth."""
+    """One pass over the operations, against a memory; `learning` from the truth, if it is known."""
 
-    def __init__(self, memory, plan, states=None):
+    def __init__(self, memory, plan, states=None, learning=False):
         self.memory, self.plan, self.states = memory, plan, states
+        self.learning = learning
+        self.explainer = None if learning else Explainer(plan, memory.last)
         self.links, self.known = dict(memory.links), set(memory.known)
         self.outcomes: list[Outcome] = []
         self.fresh: set[str] = set()
@@ -63,7 +67,7 @@ class _Walk:
         for operation in self.plan:
             self.outcomes.append(self._one(operation))
         self.known = frozenset(self.known)
-        return _broken_off(self.outcomes) if self.states is None else tuple(self.outcomes)
+        return tuple(self.outcomes) if self.learning else _broken_off(self.outcomes)
 
     def _one(self, operation):
         if operation.instruction.keyword == "FROM" and not operation.hidden:
@@ -74,9 +78,11 @@ class _Walk:
         inputs = self._inputs(operation)
         hit = self.vertices.get((own, *inputs)) or self._hit(own, inputs)
         state = self._state(operation, own, inputs, hit)
-        if self.states is not None and not operation.hidden:
-            told = self.states.get(operation.instruction)
-            state, hit = told, self._told(told, own, inputs, hit)
+        if self.learning and self.states is None:
+            state = state or State.RAN
+        elif self.learning and not operation.hidden:
+            state = self._seen(operation, hit)
+            hit = self._told(state, own, inputs, hit)
         return self._outcome(operation, own, inputs, hit, state)
 
     def _start(self, operation):
@@ -138,6 +144,12 @@ class _Walk:
         keys, more = below
         return not more and not any(k in keys for (_own, place, k) in self.links if place == 0)
 
+    def _seen(self, operation, hit):
+        """The true state; a hit that nothing explains is a guess where a COPY broke the build off."""
+        state = self.states.get(operation.instruction)
+        guessed = state is State.CACHED and not hit and breaks_off(self.states)
+        return State.NOT_REACHED if guessed else state
+
     def _told(self, state, own, inputs, hit):
         """The ids of a step whose state is known; None where it is not clear which of several."""
         if hit or state is not State.CACHED:
@@ -171,17 +183,14 @@ class _Walk:
                 self.links[own, place, key] = self.links.get((own, place, key), frozenset()) | ids
 
     def _reason(self, operation, state, ids):
+        if self.explainer is None:
+            return None  # What was built needs no reason any more.
         if operation.missing or (operation.unclear and state is None):
             return operation.missing or operation.unclear
         if state is State.CACHED:
             twin = bool(ids and ids & self.fresh)
             return Reason(Rule.TWIN) if twin else seen(self.memory, ids)
-        before = self._pairs.get(len(self.outcomes))
-        return explain(operation, state, self.outcomes, before)
-
-    @functools.cached_property
-    def _pairs(self):
-        return align(self.plan, self.memory.last)
+        return self.explainer.explain(operation, state, self.outcomes)
 
 
 def _broken(operation, outcomes):

@@ -9,10 +9,11 @@ import posixpath
 
 from labkit import expand
 from labkit.expand import Unclear
-from labkit.files import FOLDER, LINK, Files, Taken, clean, has_wildcard, mark, stamp
+from labkit.files import FOLDER, LINK, Files, Taken, clean, has_wildcard, mark
 from labkit.operations import (
     PATH,
     SHELL,
+    UNKNOWN,
     Input,
     Operation,
     Scene,
@@ -137,6 +138,8 @@ class _Reading:
             value = self.recipe.build_args.get(name, value)
             if value is None:
                 value = self.outer.get(name)
+            if value == UNKNOWN:
+                raise Unclear(instruction.raw)
             if value is not None:
                 _put(scene, name, value, "ARG")
 
@@ -280,7 +283,8 @@ class _Reading:
     def _source(self, origin, paths, scene):
         """The Input of these paths: of the context, of another stage, or of an image."""
         if not origin:
-            return taken(self.recipe.files, paths)
+            files = self.recipe.files
+            return files.once(("buildkit", *paths), lambda: taken(files, paths))
         path = "\0".join(sorted(paths))
         number = self._stage(origin)
         if number is not None:
@@ -357,14 +361,16 @@ def taken(files: Files, paths) -> Input | Reason:
     plain = [
         p for p in plain if not any(p != q and (p + "/").startswith(q and q + "/") for q in plain)
     ]
-    keys, found = [], {}
+    found = []
     for path, pattern in sorted([*((p, False) for p in plain), *(x for x in paths if x[1])]):
         one = _matched(files, path) if pattern else files.take(path)
         if one is None:
             return Reason(Rule.MISSING, (path,))
-        keys.append(one.key)
-        found |= one.files
-    return Input(key=mark(tuple(keys)), files=found)
+        found.append(one)
+    every = (
+        found[0].files if len(found) == 1 else {p: f for one in found for p, f in one.files.items()}
+    )
+    return Input(key=mark(tuple(one.key for one in found)), files=every)
 
 
 def _matched(files, pattern) -> Taken:
@@ -384,4 +390,4 @@ def _digest(files, path):
         if followed := files.take(path):
             return followed.key
         raise Unclear(path)
-    return mark(stamp(here))
+    return mark(here.stamp)

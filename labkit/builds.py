@@ -4,16 +4,18 @@
 """
 
 from dataclasses import dataclass, field
+from itertools import count
 
 from labkit import dockerfile as dockerfiles
 from labkit import layers, units, views
 from labkit.buildkit_events import BuildKitReader
 from labkit.classic_events import ClassicReader
-from labkit.dockerfile import Dockerfile
-from labkit.errors import LabkitError
+from labkit.dockerfile import Dockerfile, Instruction
+from labkit.errors import InputError, LabkitError
 from labkit.layers import Layer
 from labkit.problems import explain
 from labkit.progress import State, Step
+from labkit.reasons import Reason
 from labkit.recording import Recording
 from labkit.words import _
 
@@ -26,6 +28,8 @@ class Build:
 
     `image_id` is None and `layers` is empty where the build failed; `problem` then says in
     three parts what failed. `seconds` is the time from the start to the image in the engine.
+    `reasons` says of each step why it was cached or ran; it is empty where the build before is
+    not known.
     """
 
     tag: str
@@ -37,6 +41,7 @@ class Build:
     seconds: float
     problem: LabkitError | None = None
     recording: Recording | None = field(default=None, compare=False)
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
 
     @property
     def ok(self) -> bool:
@@ -53,9 +58,25 @@ class Build:
         """The sum of the layers."""
         return sum(layer.size_bytes for layer in self.layers)
 
+    def why(self, step: Step | Instruction | int | None = None):
+        """Why a step (itself, its instruction, or its number from 1) ran or was cached.
+
+        It is told beside the build before it in this lab. Without a step: a table of all. Raises
+        InputError where there is no such step, or nothing is known of the build before.
+        """
+        if not self.reasons:
+            raise _nothing_known()
+        if step is None:
+            return Reasons(self)
+        return self.reasons[_number(self, step)]
+
     def states(self) -> tuple[str, ...]:
         """The states of the steps as words, in their order."""
         return tuple(step.state.value for step in self.steps)
+
+    def outcomes(self) -> dict[Instruction, State]:
+        """How each instruction ended."""
+        return {step.instruction: step.state for step in self.steps}
 
     def __repr__(self):
         outcome = "ok" if self.ok else "failed"
@@ -66,6 +87,56 @@ class Build:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": text(self), "text/html": page(self)}
+
+
+@dataclass(frozen=True, repr=False)
+class Reasons:
+    """The steps of a build, each with the reason for its state."""
+
+    build: Build
+
+    def _rows(self):
+        return zip(count(1), self.build.steps, self.build.reasons)
+
+    def __repr__(self):
+        return f"<Reasons of {self.build!r}>"
+
+    def __str__(self):
+        return views.text_table(
+            (n, views.state_word(s.state.value), views.short(s.instruction.text, 44), r.sentence)
+            for n, s, r in self._rows()
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        head = ("", _("instruction"), _("state"), _("why"))
+        rows = [
+            (n, views.code(s.instruction.text), views.state(s.state.value), r.sentence)
+            for n, s, r in self._rows()
+        ]
+        page = views.box(views.table(head, rows, right=(0,)))
+        return {"text/plain": text(self.build), "text/html": page}
+
+
+def _number(build, step):
+    if isinstance(step, int) and 0 < step <= len(build.steps):
+        return step - 1
+    for place, known in enumerate(build.steps):
+        if step in (known, known.instruction):
+            return place
+    steps = views.text_table((n, s.instruction.text) for n, s in enumerate(build.steps, 1))
+    raise InputError(
+        _("The build has no step {step}.").format(step=step),
+        _("Its steps are:") + "\n" + steps,
+        _("Give the number of a step, from 1, or one of build.steps."),
+    )
+
+
+def _nothing_known():
+    return InputError(
+        _("It is not known what was built before."),
+        _("This build was read from a recording, or made outside a lab."),
+        _("Build it twice with one lab: lab.build(...), then ask the second build why(step)."),
+    )
 
 
 def reader(recording: Recording):

@@ -99,9 +99,10 @@ class Memory:
     def predict(self, recipe: Recipe) -> Prediction:
         """What a build of the recipe would come to now."""
         rules = self._rules or MEMORIES[recipe.builder]()
-        last = self.recipes[-1] if self.recipes else None
-        notes = unheeded(last, recipe) if last else ()
         outcomes = rules.judge(recipe)
+        notes = ()
+        if self.recipes:
+            notes = unheeded(self.recipes[-1], recipe, _taken([*outcomes, *rules.last]))
         if self.shares_scratch:
             outcomes = tuple(map(_outside, outcomes))
         return Prediction(_verdicts(recipe, outcomes), notes)
@@ -112,13 +113,6 @@ class Memory:
         Without `states` all is taken to have been built to its end.
         """
         rules = self._rules or MEMORIES[recipe.builder]()
-        if states is None:
-            outcomes = rules.judge(recipe)
-            states = {
-                o.operation.instruction: o.state or State.RAN
-                for o in outcomes
-                if not o.operation.hidden
-            }
         learned = rules.learn(recipe, states)
         return Memory((*self.recipes, recipe), self.shares_scratch, learned)
 
@@ -131,6 +125,38 @@ def predict(before: Recipe | Memory | None, after: Recipe) -> Prediction:
     if isinstance(before, Recipe):
         before = Memory().after(before)
     return (before or Memory()).predict(after)
+
+
+def told(prediction: Prediction, steps) -> tuple[Reason, ...]:
+    """Why each step of a real build came as it did: what was foreseen, or what it has shown."""
+    reasons, cause = [], {}
+    for verdict, step in zip(prediction.steps, steps):
+        stage = step.instruction.stage
+        reason = _told(verdict, step.state, cause.get(stage))
+        if reason.rule in (Rule.FORGOTTEN, Rule.BYTES_OTHER) or step.state is State.FAILED:
+            cause.setdefault(stage, step)
+        reasons.append(reason)
+    return tuple(reasons)
+
+
+def _told(verdict, state, cause):
+    if verdict.state is state:
+        return verdict.reason
+    if state is State.NOT_REACHED:
+        return Reason(Rule.BROKEN, cause=cause.instruction if cause else None)
+    if verdict.state is State.RAN:
+        return verdict.reason if state is State.FAILED else Reason(Rule.REMEMBERED)
+    if cause and state is State.RAN:
+        return Reason(Rule.ABOVE, cause=cause.instruction)
+    if verdict.reason.rule is Rule.BYTES:
+        rule = Rule.BYTES_SAME if state is State.CACHED else Rule.BYTES_OTHER
+        return Reason(rule, cause=verdict.reason.cause)
+    return Reason(Rule.FORGOTTEN) if verdict.state is State.CACHED else verdict.reason
+
+
+def _taken(outcomes):
+    found = {id(i.files): i.files for o in outcomes for i in o.operation.inputs}
+    return set().union(*found.values())
 
 
 def _outside(outcome):
@@ -175,6 +201,4 @@ def _neighbour(before, after):
     if len(before) > 1:
         return last, Reason(Rule.NEIGHBOUR)
     following = next((r.state for r in after if not isinstance(r, Instruction)), State.CACHED)
-    if following in (State.CACHED, None):
-        return following, Reason(Rule.NEIGHBOUR)
-    return State.RAN, Reason(Rule.NEIGHBOUR)
+    return State.RAN if following is State.FAILED else following, Reason(Rule.NEIGHBOUR)

@@ -6,13 +6,12 @@ the newest. The first step that is not found ends the search until the next FROM
 Source: moby/moby, builder/dockerfile/imageprobe.go and daemon/images/cache.go.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labkit.classic_rules import operations
 from labkit.files import mark
-from labkit.outcomes import Outcome, align, base_below, explain, seen
+from labkit.outcomes import Explainer, Outcome, base_below, seen
 from labkit.progress import State
 from labkit.reasons import Reason, Rule
 from labkit.recipes import Recipe
@@ -36,9 +35,12 @@ class ClassicMemory:
         """What each operation of the recipe will come to."""
         return _Walk(self, operations(recipe)).judge()
 
-    def learn(self, recipe: Recipe, states: Mapping) -> "ClassicMemory":
-        """The memory after a build of the recipe whose steps came to these states."""
-        walk = _Walk(self, operations(recipe), states)
+    def learn(self, recipe: Recipe, states: Mapping | None) -> "ClassicMemory":
+        """The memory after a build of the recipe whose steps came to these states.
+
+        None takes it to have been built to its end.
+        """
+        walk = _Walk(self, operations(recipe), states, learning=True)
         outcomes = walk.judge()
         number = self.builds + 1
         made = dict(self.made) | {i: number for o in outcomes for i in o.ids or ()}
@@ -46,10 +48,12 @@ class ClassicMemory:
 
 
 class _Walk:
-    """One pass over the operations, against a memory; with `states` it learns from the truth."""
+    """One pass over the operations, against a memory; `learning` from the truth, if it is known."""
 
-    def __init__(self, memory, plan, states=None):
+    def __init__(self, memory, plan, states=None, learning=False):
         self.memory, self.plan, self.states = memory, plan, states
+        self.learning = learning
+        self.explainer = None if learning else Explainer(plan, memory.last)
         self.children = dict(memory.children)
         self.outcomes: list[Outcome] = []
         self.fresh: set[str] = set()
@@ -70,7 +74,9 @@ class _Walk:
         below = self._image(operation.below)
         key = (below, mark(sorted(operation.facts.items())), self._files(operation))
         state, image = self._state(operation, key)
-        if self.states is not None and not operation.hidden:
+        if self.learning and self.states is None:
+            state = state or State.RAN
+        elif self.learning and not operation.hidden:
             state = self.states.get(operation.instruction)
             image = self._told(state, image, key)
         return self._outcome(operation, key, state, image)
@@ -151,16 +157,14 @@ class _Walk:
         return outcome
 
     def _reason(self, operation, state, ids):
+        if self.explainer is None:
+            return None  # What was built needs no reason any more.
         if operation.missing or (operation.unclear and state is None):
             return operation.missing or operation.unclear
         if state is State.CACHED:
             twin = bool(ids and ids & self.fresh)
             return Reason(Rule.TWIN) if twin else seen(self.memory, ids)
-        return explain(operation, state, self.outcomes, self._pairs.get(len(self.outcomes)))
-
-    @functools.cached_property
-    def _pairs(self):
-        return align(self.plan, self.memory.last)
+        return self.explainer.explain(operation, state, self.outcomes)
 
 
 def _bytes(files):

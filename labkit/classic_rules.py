@@ -11,10 +11,11 @@ import re
 
 from labkit import expand
 from labkit.expand import Unclear
-from labkit.files import FOLDER, LINK, Files, has_wildcard, mark, stamp, wildcard
+from labkit.files import FOLDER, LINK, Files, has_wildcard, mark, wildcard
 from labkit.operations import (
     PROXIES,
     SHELL,
+    UNKNOWN,
     Input,
     Operation,
     Scene,
@@ -140,6 +141,8 @@ class _Reading:
             told.append(name if value is None else f"{name}={value}")
             given = self.recipe.build_args.get(name, value)
             given = self.outer.get(name) if given is None else given
+            if given == UNKNOWN:
+                raise Unclear(instruction.raw)
             scene.args.pop(name, None)
             if given is not None:
                 scene.args[name] = given
@@ -238,7 +241,8 @@ class _Reading:
         remote = [s for s in sources if s.startswith(("http://", "https://"))]
         if remote and instruction.keyword == "ADD":
             return facts, [Reason(Rule.REMOTE, (remote[0],))]
-        return facts, [taken(self.recipe.files, sources)]
+        files = self.recipe.files
+        return facts, [files.once(("classic", *sources), lambda: taken(files, sources))]
 
     on_add = on_copy
 
@@ -314,11 +318,11 @@ def _sum(files, path, found):
     here = files.files.get(real)
     if here and here.kind != FOLDER:
         found[real] = here
-        return mark((real, stamp(here)))
+        return mark(f"{real}\0{here.stamp}")
     inside = files.inside(real)
     found |= {p: files.files[p] for p in ([real] if here else []) + list(inside)}
     own = [_entry(real, here)] if here else []
-    return mark(("dir", sorted([*own, *(_inner(files, p) for p in inside)])))
+    return mark("\1".join(["dir", *sorted([*own, *(_inner(files, p) for p in inside)])]))
 
 
 def _inner(files, path):
@@ -335,4 +339,4 @@ def _entry(path, here):
     """A folder that is not in the tar itself counts by its path alone."""
     if here.kind == FOLDER and here.mode < 0:
         return path
-    return mark((path, stamp(here)))
+    return f"{path}\0{here.stamp}"

@@ -4,15 +4,17 @@ It is the image and one file more, which holds a random word, so the cache that 
 alone: neither used nor emptied.
 """
 
+import contextlib
 import io
 import secrets
 import tarfile
 
 import docker
 
+from labkit import base
 from labkit.context import add_text
 from labkit.engine import FAULTS, Engine, speaking
-from labkit.errors import BaseError
+from labkit.errors import BaseError, LabkitError
 from labkit.words import _
 
 _FILE = "etc/labkit-cold"
@@ -36,15 +38,19 @@ class Bases:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_error):
-        for name in self.made.values():
-            remove(self._engine, name)
+    def __exit__(self, _kind, error, _trace):
+        # An engine that has died takes nothing away; what broke it off is the news.
+        with contextlib.suppress(LabkitError if error else ()):
+            for name in self.made.values():
+                remove(self._engine, name)
 
 
 def derive(engine: Engine, image: str) -> str:
     """Make one cold base; its name."""
     name = f"labkit/cold:{secrets.token_hex(6)}"
     try:
+        if not (base.present(engine, image) or base.pull(engine, image)):
+            raise _no_base(image, _("It is not in the engine and no registry gave it."))
         found = engine.client.api.inspect_image(image)
         if (found.get("Config") or {}).get("OnBuild"):
             raise _no_base(image, _("It has ONBUILD triggers, which would run beforehand."))
@@ -77,7 +83,7 @@ def _no_base(image, tried):
     return BaseError(
         _("No experiment can begin on the base {image}.").format(image=image),
         tried,
-        _("See with `docker images` whether it is there; pull it, or name another after FROM."),
+        _("Look with `docker images` which are there, and name one of them after FROM."),
     )
 
 

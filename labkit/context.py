@@ -1,6 +1,6 @@
 """The build context of the classic builder: the folder as a tar, less what .dockerignore names.
 
-The rules of .dockerignore are the SDK's (`docker.utils.exclude_paths`). As the docker CLI does,
+The rules of .dockerignore are the SDK's (`docker.utils.build.PatternMatcher`). As the docker CLI does,
 every file belongs to 0:0, so that the owner on the host is no part of a cache key. Where a
 stand-in takes the place of the base, .dockerignore gets a line that keeps the edited Dockerfile
 out; a COPY that takes .dockerignore along copies that line too.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import PurePath
 
-from docker.utils.build import PatternMatcher, exclude_paths
+from docker.utils.build import PatternMatcher
 
 EDITED = ".labkit.dockerfile"
 """The name under which a Dockerfile with another base travels; it is never copied."""
@@ -42,20 +42,42 @@ def edited_text(text: str, froms) -> str:
 
 
 def entries(request) -> list[str]:
-    """The paths that the classic builder is sent, as the SDK's rules of .dockerignore have it."""
-    return sorted(exclude_paths(str(request.folder), _patterns(request), _name(request)))
+    """The paths of the classic builder's tar; the Dockerfile always comes along."""
+    return sorted({*_walk(request), *(() if _edited(request) else (_name(request),))})
 
 
-def synced(request) -> list[str]:
-    """The paths that BuildKit's client sends, with the folders that hold them.
+def kept(request) -> set[str] | None:
+    """The paths of the tar that the classic builder keeps; None where that is all there are.
+
+    It takes out an ignored Dockerfile, where .dockerignore itself is sent. Source: removeDockerfile
+    of moby/moby, builder/remotecontext/detect.go.
+    """
+    if not _patterns(request):
+        return None
+    found = _walk(request)
+    return found if _edited(request) or ".dockerignore" in found else set(entries(request))
+
+
+def _walk(request, ignore=None):
+    return set(PatternMatcher(_patterns(request, ignore)).walk(str(request.folder)))
+
+
+def _edited(request):
+    return bool(request.stands_in) or _name(request) == EDITED
+
+
+def synced(request) -> set[str] | None:
+    """The paths that BuildKit's client sends, with the folders that hold them; None for all.
 
     A .dockerignore that bears the Dockerfile's name goes before the other
     (https://docs.docker.com/build/concepts/context/#filename-and-location).
     """
     own = request.dockerfile.with_name(request.dockerfile.name + ".dockerignore")
-    matcher = PatternMatcher(_patterns(request, own if own.is_file() else None))
-    found = set(matcher.walk(str(request.folder)))
-    return sorted(found | {str(p) for path in found for p in PurePath(path).parents} - {"."})
+    ignore = own if own.is_file() else None
+    if not _patterns(request, ignore):
+        return None
+    found = _walk(request, ignore)
+    return found | {str(p) for path in found for p in PurePath(path).parents} - {"."}
 
 
 def _patterns(request, ignore=None):
@@ -73,8 +95,7 @@ def _rules(ignore):
 
 
 def _fill(archive, request):
-    folder, name = request.folder, _name(request)
-    edited = request.stands_in or name == EDITED
+    folder, edited = request.folder, _edited(request)
     for path in entries(request):
         if not (edited and path == ".dockerignore"):
             _add(archive, folder, path)
@@ -84,7 +105,7 @@ def _fill(archive, request):
         add_text(archive, ".dockerignore", "\n".join(own) + "\n")
         add_text(archive, EDITED, _text(request))
         return EDITED
-    return name
+    return _name(request)
 
 
 def _text(request):

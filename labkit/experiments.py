@@ -4,6 +4,7 @@ A record; `trials.run` makes it.
 """
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from labkit import units, views
@@ -11,6 +12,7 @@ from labkit.builds import Build
 from labkit.cache import Prediction, badge, foreseen
 from labkit.edits import Edit
 from labkit.errors import InputError
+from labkit.outcomes import breaks_off
 from labkit.progress import State
 from labkit.words import _
 
@@ -59,8 +61,7 @@ class Trial:
 
         A step that failed was foreseen to run: it did. What stands below it was not reached.
         """
-        pairs = zip(self.prediction.steps, self.build.steps)
-        return tuple(judge(verdict.state, step.state) for verdict, step in pairs)
+        return right(self.prediction, self.build)
 
     def seconds(self, step: int | None = None) -> Spread | None:
         """How long the build took, or one of its steps (from 1); None where it did not run."""
@@ -91,6 +92,26 @@ class Trial:
         return Beside(self, read_guess(guess, len(self.build.steps)))
 
 
+def right(prediction: Prediction, build: Build) -> tuple[bool | None, ...]:
+    """Of each step whether it came as foreseen; None where that cannot be told.
+
+    A COPY without its file breaks BuildKit off; what it then calls cached is a guess. Where
+    a build fails elsewhere than foreseen, it did not come to the failure that was foreseen.
+    """
+    guesses = build.builder == "buildkit" and breaks_off(build.outcomes())
+    elsewhere = build.failed and _fails(prediction) not in (None, build.failed.instruction)
+    found = []
+    for verdict, step in zip(prediction.steps, build.steps):
+        guess = guesses and (verdict.state, step.state) == (State.RAN, State.CACHED)
+        beyond = elsewhere and verdict.state in (State.FAILED, State.NOT_REACHED)
+        found.append(None if guess or beyond else judge(verdict.state, step.state))
+    return tuple(found)
+
+
+def _fails(prediction):
+    return next((v.instruction for v in prediction.steps if v.state is State.FAILED), None)
+
+
 def judge(said: State | None, was: State) -> bool | None:
     """Whether what was said of a step is what happened; None where that cannot be told."""
     if said is None or (was is State.NOT_REACHED and said is not State.NOT_REACHED):
@@ -100,7 +121,8 @@ def judge(said: State | None, was: State) -> bool | None:
 
 def read_guess(guess, count: int) -> tuple[State | None, ...]:
     """A learner's words as states; None for a step that was left out ("" or "?")."""
-    words = list(getattr(guess, "states", guess))
+    words = getattr(guess, "states", guess)
+    words = [words] if isinstance(words, str) or not isinstance(words, Iterable) else list(words)
     if len(words) != count:
         raise InputError(
             _("The prediction has {given} steps, the Dockerfile {count}.").format(
@@ -220,7 +242,7 @@ class Experiment:
         yield from self.wrong
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        head = (_("edit"), *self._numbers(), _("time"), _("made anew"), _("labkit"))
+        head = (_("edit"), *self._numbers(), _("time"), _("made anew"), "labkit")
         rows = [self._row(trial) for trial in self.trials]
         legend = views.paragraph("  ".join(self._legend()))
         page = views.box(views.table(head, rows), legend)

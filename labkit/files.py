@@ -21,7 +21,7 @@ class File:
 
     `mode` are the permission bits, `digest` the sha256 of a file's bytes, `target` where a link
     leads, `extra` what else counts (xattrs, device numbers). `mtime_ns` and `size_bytes` (for a
-    file part of what counts) are there to tell what changed.
+    file part of what counts) are there to tell what changed. `stamp` is all that enters a key.
     """
 
     kind: str
@@ -31,11 +31,15 @@ class File:
     target: str = ""
     extra: tuple = ()
     mtime_ns: int = field(default=0, compare=False)
+    stamp: str = field(init=False, compare=False, repr=False)
 
     @property
     def content(self) -> tuple:
         """What the file says, apart from its mode."""
         return self.kind, self.size_bytes, self.digest, self.target, self.extra
+
+    def __post_init__(self):
+        object.__setattr__(self, "stamp", repr((self.kind, self.mode, *self.content[1:])))
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,13 @@ class Files:
         Source: checksumFollow and checksum of moby/buildkit, cache/contenthash/checksum.go: a
         file counts without its name, a folder with the names in it and its own mode.
         """
-        if source not in self._memo:
-            self._memo[source] = self._take(clean(source))
-        return self._memo[source]
+        return self.once(("take", source), lambda: self._take(clean(source)))
+
+    def once(self, key, make):
+        """What `make()` gives, worked out once: the files of a context do not change."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
 
     def match(self, pattern: str) -> tuple[str, ...]:
         """The paths that a pattern with wildcards matches, in BuildKit's order."""
@@ -74,7 +82,8 @@ class Files:
 
     def inside(self, folder: str) -> tuple[str, ...]:
         """The paths below a folder, in order."""
-        return tuple(p for p in self._ordered if not folder or p.startswith(folder + "/"))
+        start = folder + "/"
+        return tuple(p for p in self._ordered if not folder or p.startswith(start))
 
     @functools.cached_property
     def _ordered(self):
@@ -86,12 +95,12 @@ class Files:
             return None
         here = self.files.get(path)
         if here and here.kind != FOLDER:
-            return Taken(mark(stamp(here)), {path: here})
+            return Taken(mark(here.stamp), {path: here})
         found = {p: self.files[p] for p in self.inside(path)}
         start = len(path) + 1 if path else 0
-        listed = [(p[start:], stamp(f)) for p, f in found.items()]
-        own = stamp(here) if here else ""  # The root's mode does not count.
-        return Taken(mark((own, listed)), ({path: here} if here else {}) | found)
+        listed = [text for p, f in found.items() for text in (p[start:], f.stamp)]
+        own = here.stamp if here else ""  # The root's mode does not count.
+        return Taken(mark("\0".join([own, *listed])), ({path: here} if here else {}) | found)
 
     def follow(self, path: str, last: bool = True) -> str | None:
         """The path with links put in, the `last` name's too; None where it leads nowhere."""
@@ -109,11 +118,6 @@ class Files:
                 rest = [n for n in posixpath.normpath(target).split("/") if n] + rest
                 done = ""
         return done
-
-
-def stamp(file: File) -> tuple:
-    """What of a file goes into a cache key, as one value."""
-    return file.kind, file.mode, file.size_bytes, file.digest, file.target, file.extra
 
 
 def mark(value) -> str:

@@ -4,17 +4,33 @@ import os
 import tarfile
 import tempfile
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from labkit import base, builders, builds, cleaning, containers, history, live, trials, views, xray
+from labkit import (
+    base,
+    builders,
+    builds,
+    cache,
+    cleaning,
+    containers,
+    history,
+    live,
+    trials,
+    views,
+    xray,
+)
 from labkit.builds import Build
+from labkit.dockerfile import parse
 from labkit.engine import Engine, find, speaking
 from labkit.errors import InputError
 from labkit.experiments import Experiment
+from labkit.guesses import Guess
 from labkit.history import History
 from labkit.layers import Layer
 from labkit.recording import Recording
 from labkit.request import UBUNTU, check_tag, command, full_name, prepare
+from labkit.snapshot import Snapshots
 from labkit.words import _
 
 
@@ -30,6 +46,7 @@ class Lab:
         self.engine = engine or find()
         self._base, self._builder = None, None
         self.measured = None
+        self._memories, self._snapshots = {}, Snapshots()
         if builder := builder or os.environ.get("LABKIT_BUILDER"):
             self.builder = builder
 
@@ -98,7 +115,22 @@ class Lab:
         request = prepare(builder, folder, self._stands_in, **names, **more)
         if show:
             print("$ " + command(builder, request), flush=True)
-        return self._build(builder, request, on_event, show)
+        build = self._build(builder, request, on_event, show)
+        return replace(build, reasons=self._reasons(builder, request, build))
+
+    def _reasons(self, builder, request, build):
+        """Why each step came as it did, beside the builds of this recipe before it."""
+        if not trials.knows_rules(self.engine):
+            return ()
+        key = (builder, request.folder.resolve(), request.dockerfile.resolve())
+        memory = self._memories.get(key, cache.Memory())
+        try:
+            recipe = trials.recipe(self.engine, builder, request, self._snapshots)
+        except OSError:  # A file that cannot be read: the builder has said so.
+            return ()
+        said = memory.predict(recipe)
+        self._memories[key] = memory.after(recipe, build.outcomes())
+        return cache.told(said, build.steps)
 
     def experiment(
         self,
@@ -118,7 +150,8 @@ class Lab:
         in a copy, and on a cold base, so neither the folder nor the cache is touched. With
         `repeat` all is done so many times over, and times are given as medians. Raises InputError
         for an edit that finds nothing to change, before anything is built; ExperimentError where
-        a build cannot be carried out, with what was measured before (also in `lab.measured`).
+        a build cannot be carried out, with what was measured before (also in `lab.measured`), or
+        on Podman, whose builder has rules of its own.
         """
         if builder:
             self._check_builder(builder)
@@ -129,6 +162,7 @@ class Lab:
         def build(request):
             return self._build(builder, request, None, False)
 
+        trials.check_rules(self.engine)
         rounds = trials.Rounds(self.engine, builder, request, build)
         edits = tuple(edits)
         rounds.check(edits)
@@ -136,6 +170,15 @@ class Lab:
             return rounds.run(edits, repeat)
         finally:
             self.measured = rounds.measured()
+
+    def ask(self, folder, dockerfile=None) -> Guess:
+        """A form in which the learner foresees each step of the Dockerfile in a folder.
+
+        Nothing is printed or built; the engine is not asked. As the last expression of a cell it
+        is shown, and shown again it keeps its answers. Raises FolderError and DockerfileError.
+        """
+        request = prepare(self.builder, folder, lambda names: {}, file=dockerfile)
+        return Guess(parse(request.text))
 
     def _build(self, builder, request, on_event, show):
         empty = Recording(

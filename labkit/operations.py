@@ -17,6 +17,8 @@ from labkit.recipes import Base, Recipe
 
 SHELL = ("/bin/sh", "-c")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+UNKNOWN = "\0"
+"""The value of a variable that labkit cannot work out."""
 PROXIES = {
     name
     for word in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -109,8 +111,15 @@ def outer_args(recipe: Recipe, platform: str) -> dict:
                 if name in recipe.build_args:
                     values[name] = recipe.build_args[name]
                 elif value is not None:
-                    values[name] = expand.word(value, values, recipe.dockerfile.escape)
+                    values[name] = _value(value, values, recipe.dockerfile.escape)
     return values
+
+
+def _value(text, values, escape):
+    try:
+        return expand.word(text, values, escape)
+    except expand.Unclear:
+        return UNKNOWN
 
 
 def arg_pairs(instruction: Instruction):

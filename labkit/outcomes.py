@@ -3,6 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
+from labkit import differences
 from labkit.operations import Operation
 from labkit.progress import State
 from labkit.reasons import Reason, Rule
@@ -22,10 +23,54 @@ class Outcome:
     base: str | None = None
 
 
+def breaks_off(states) -> bool:
+    """Whether a COPY or ADD failed: BuildKit then calls steps cached that it never got to.
+
+    They are told as started and completed at the moment of the failure, like true hits.
+    """
+    return any(
+        state is State.FAILED and instruction.keyword in ("COPY", "ADD")
+        for instruction, state in states.items()
+    )
+
+
 def seen(memory, ids) -> Reason:
     """Why a step is cached: the last build made it, or an earlier one."""
     number = max((memory.made.get(i, 0) for i in ids or ()), default=0)
     return Reason(Rule.EARLIER, build=number) if 0 < number < memory.builds else Reason(Rule.SAME)
+
+
+class Explainer:
+    """Says why steps are not cached, beside the steps of the build before."""
+
+    def __init__(self, plan, last):
+        self._pairs, self._seen = align(plan, last), {}
+
+    def explain(self, operation: Operation, state, outcomes) -> Reason:
+        """Why a step runs, or is not predicted; `outcomes` are those of the steps before it."""
+        if operation.skips_cache and state is State.RAN:
+            return Reason(Rule.NO_CACHE)
+        if state is None and (found := _unknown_bytes(operation, outcomes)):
+            return found
+        before = self._pairs.get(len(outcomes))
+        if before is None:
+            return _above(operation, outcomes) or Reason(Rule.NEW)
+        return (
+            differences.own(operation, before.operation)
+            or self._files(operation, before.operation)
+            or _above(operation, outcomes)
+            or _base(operation, before, outcomes)
+            or Reason(Rule.UNFINISHED if before.state not in _DONE else Rule.ORDER)
+        )
+
+    def _files(self, operation, before):
+        """What has changed among the files; many steps may take the same ones."""
+        keys = tuple(tuple(i.key for i in o.inputs) for o in (operation, before))
+        if keys[0] == keys[1]:
+            return None
+        if keys not in self._seen:
+            self._seen[keys] = differences.files(operation, before)
+        return self._seen[keys]
 
 
 def align(plan, last) -> dict[int, Outcome]:
@@ -62,23 +107,6 @@ def _name(operation):
     return instruction.stage, operation.hidden, instruction.keyword, instruction.raw
 
 
-def explain(operation: Operation, state, outcomes, before: Outcome | None) -> Reason:
-    """Why a step is not cached (or not predicted), beside the same step of the last build."""
-    if operation.skips_cache and state is State.RAN:
-        return Reason(Rule.NO_CACHE)
-    if state is None and (found := _unknown_bytes(operation, outcomes)):
-        return found
-    if before is None:
-        return _above(operation, outcomes) or Reason(Rule.NEW)
-    return (
-        _own(operation, before.operation)
-        or _files(operation, before.operation)
-        or _above(operation, outcomes)
-        or _base(operation, before, outcomes)
-        or Reason(Rule.UNFINISHED if before.state not in _DONE else Rule.ORDER)
-    )
-
-
 _DONE = (State.RAN, State.CACHED)
 
 
@@ -86,90 +114,24 @@ def _unknown_bytes(operation, outcomes):
     """The step whose result is not known beforehand, here or further up."""
     numbers = [operation.below, *(i.operation for i in operation.inputs)]
     for number in numbers:
-        if number is not None and outcomes[number].state is None:
-            return outcomes[number].reason
+        if number is not None and (found := _doubt(number, outcomes)):
+            return found
     for given in operation.inputs:
         if given.operation is not None:
             return Reason(Rule.BYTES, cause=_root(given.operation, outcomes))
     return None
 
 
-def _own(operation, before):
-    """What the instruction itself says, and the variables and settings that it sees."""
-    now, was = operation.facts, before.facts
-    names = sorted(k for k in now.keys() | was.keys() if now.get(k) != was.get(k))
-    if not names:
-        return None
-    if operation.instruction.raw.split(None, 1)[1:] != before.instruction.raw.split(None, 1)[1:]:
-        return Reason(Rule.TEXT)
-    if operation.instruction.heredocs != before.instruction.heredocs:
-        return Reason(Rule.TEXT)
-    return _variables(operation, before) or Reason(
-        Rule.SETTING, (_SETTINGS.get(names[0], "SHELL"),)
-    )
-
-
-_SETTINGS = {"folder": "WORKDIR", "destination": "WORKDIR", "user": "USER", "owner": "USER"}
-
-
-def _variables(operation, before):
-    """The variables that have changed, where the instruction sees them."""
-    now, was = operation.variables, before.variables
-    if operation.facts.get("env") == before.facts.get("env") and not _uses(operation, now, was):
-        return None
-    names = [n for n in {**was, **now} if now.get(n) != was.get(n)]
-    if not names and operation.facts.get("env") == before.facts.get("env"):
-        return None
-    names = names or list(now)
-    origins = {**before.origins, **operation.origins}
-    if all(origins.get(n) == "base" for n in names):
-        return Reason(Rule.BASE)
-    args = tuple(n for n in names if origins.get(n) == "ARG")
-    return Reason(Rule.ARG, args) if args else Reason(Rule.ENV, tuple(names))
-
-
-def _uses(operation, now, was):
-    text = operation.instruction.raw
-    changed = [n for n in {**was, **now} if now.get(n) != was.get(n)]
-    return "args" in operation.facts or any(n in text for n in changed)
-
-
-def _files(operation, before):
-    """What has changed among the files that it takes."""
-    now, was = _taken(operation), _taken(before)
-    gone = [p for p in was if p not in now]
-    new = [p for p in now if p not in was]
-    if gone and new:
-        return (
-            Reason(Rule.RENAMED, tuple(gone))
-            if _equal(was, gone, now, new)
-            else _changed(was, now, gone + new)
-        )
-    if new or gone:
-        return Reason(Rule.ADDED if new else Rule.REMOVED, _short(new or gone))
-    return _changed(was, now, [])
-
-
-def _equal(was, gone, now, new):
-    return sorted(map(repr, (was[p].content for p in gone))) == sorted(
-        map(repr, (now[p].content for p in new))
-    )
-
-
-def _changed(was, now, more):
-    content = [p for p in now if p in was and now[p].content != was[p].content]
-    if content or more:
-        return Reason(Rule.CONTENT, _short(content or more))
-    modes = [p for p in now if p in was and now[p].mode != was[p].mode]
-    return Reason(Rule.MODE, _short(modes)) if modes else None
-
-
-def _short(names):
-    return tuple(names[:3])
-
-
-def _taken(operation):
-    return {path: file for i in operation.inputs for path, file in i.files.items()}
+def _doubt(number, outcomes):
+    """Why the result of an operation is not known; that of a FROM is that of its stage."""
+    while number is not None and outcomes[number].ids is None:
+        outcome = outcomes[number]
+        if outcome.state is None:
+            return outcome.reason
+        if outcome.operation.unclear:
+            return outcome.operation.unclear
+        number = outcome.operation.below
+    return None
 
 
 def _above(operation, outcomes):

@@ -41,6 +41,11 @@ class Rule(enum.Enum):
     REMOTE = "remote source"
     UNREAD = "not read"
     OUTSIDE = "outside"
+    # what a real build showed
+    REMEMBERED = "remembered from before"
+    FORGOTTEN = "forgotten"
+    BYTES_SAME = "bytes the same"
+    BYTES_OTHER = "bytes changed"
     # changes that do not count
     COMMENT = "comment"
     MTIME = "mtime"
@@ -80,7 +85,7 @@ def _sentences():
         Rule.EARLIER: _("Build {build} made this very step, and the cache remembers it."),
         Rule.TWIN: _("An equal step of another stage gives its result."),
         Rule.PRESENT: _("The base image is there already."),
-        Rule.NEIGHBOUR: _("It writes metadata alone: no file, nothing to run."),
+        Rule.NEIGHBOUR: _("It writes metadata alone: BuildKit has no step for it."),
         Rule.TEXT: _("The instruction has changed."),
         Rule.CONTENT: _("The content of {names} has changed."),
         Rule.MODE: _("The permissions of {names} have changed."),
@@ -107,6 +112,10 @@ def _sentences():
         Rule.REMOTE: _("It takes {names}, and what stands there shows only when it is fetched."),
         Rule.UNREAD: _("labkit does not read {names} as every version of the builder does."),
         Rule.OUTSIDE: _("Builds outside this experiment may have left this step in the cache."),
+        Rule.REMEMBERED: _("The cache remembers it from a build before those of this lab."),
+        Rule.FORGOTTEN: _("The cache has forgotten it: it may have been cleaned since."),
+        Rule.BYTES_SAME: _("What line {line} wrote is the same as before, so the cache has it."),
+        Rule.BYTES_OTHER: _("What line {line} wrote is not the same as before."),
         Rule.COMMENT: _("Comments, blank lines and the case of an instruction do not count."),
         Rule.MTIME: _("Of {names} only the time has changed: times do not count."),
         Rule.IGNORED: _(".dockerignore leaves {names} out: it does not count."),

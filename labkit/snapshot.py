@@ -13,14 +13,17 @@ from pathlib import PurePath
 from labkit import context
 from labkit.files import FILE, FOLDER, LINK, OTHER, File, Files
 
-_CHUNK = 1 << 20
+_CHUNK, _SMALL = 1 << 20, 1 << 15
 
 
 class Snapshots:
-    """Takes snapshots of folders and remembers the digests of files."""
+    """Takes snapshots of folders and remembers the files that have not changed since.
+
+    `hashed` counts the files whose bytes have been read.
+    """
 
     def __init__(self):
-        self._digests: dict[str, tuple] = {}
+        self._known: dict[tuple, tuple] = {}
         self.hashed = 0
 
     def take(self, builder: str, request) -> Files:
@@ -29,34 +32,41 @@ class Snapshots:
         Extended attributes travel to BuildKit alone.
         """
         folder, xattrs = str(request.folder), builder == "buildkit"
-        inside = set(context.synced(request) if xattrs else context.entries(request))
-        files, left_out, jobs = {}, {}, []
+        inside = context.synced(request) if xattrs else context.kept(request)
+        found, left_out = {}, {}
         for path, entry in _walk(folder, ""):
-            found = entry.stat(follow_symlinks=False)
-            if path not in inside:
-                left_out[path] = _file(entry.path, found, "", False)
-            elif stat.S_ISREG(found.st_mode):
-                jobs.append((path, entry.path, found))
+            stat_ = entry.stat(follow_symlinks=False)
+            if inside is None or path in inside:
+                found[path] = (entry.path, stat_, xattrs)
             else:
-                files[path] = _file(entry.path, found, "", xattrs)
-        for (path, place, found), digest in zip(jobs, self._all(jobs)):
-            files[path] = _file(place, found, digest, xattrs)
+                left_out[path] = _file(entry.path, stat_, "", False)
+        files = self._files(found)
         for path in () if xattrs else _implied(files):
             files[path] = File(FOLDER, -1)
         return Files(dict(sorted(files.items())), left_out)
 
-    def _all(self, jobs):
-        wanted = [(place, found) for _path, place, found in jobs if not self._known(place, found)]
-        self.hashed += len(wanted)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(lambda job: self._hash(*job), wanted, chunksize=16))
-        return [self._digests[place][1] for _path, place, _found in jobs]
+    def _files(self, found):
+        """path -> File; large ones are read side by side, which Python lets go on."""
+        changed = [job for job in found.values() if not self._same(job)]
+        large = [job for job in changed if job[1].st_size > _SMALL]
+        for job in changed:
+            if job[1].st_size <= _SMALL:
+                self._read(job)
+        if large:
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                list(pool.map(self._read, large))
+        return {path: self._known[place, xattrs][1] for path, (place, _s, xattrs) in found.items()}
 
-    def _known(self, place, found):
-        return self._digests.get(place, (None,))[0] == _identity(found)
+    def _same(self, job):
+        place, stat_, xattrs = job
+        return self._known.get((place, xattrs), (None,))[0] == _identity(stat_)
 
-    def _hash(self, place, found):
-        self._digests[place] = (_identity(found), digest(place))
+    def _read(self, job):
+        place, stat_, xattrs = job
+        regular = stat.S_ISREG(stat_.st_mode)
+        self.hashed += regular
+        file = _file(place, stat_, digest(place) if regular else "", xattrs)
+        self._known[place, xattrs] = (_identity(stat_), file)
 
 
 def _implied(files):
@@ -65,15 +75,23 @@ def _implied(files):
 
 
 def _identity(found):
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    """What changes when a file does; the ctime with mode, owner and extended attributes, too."""
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return found.st_size, *times, found.st_ino, found.st_mode
 
 
 def digest(path) -> str:
     """The sha256 of a file's bytes."""
-    found = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
+    found, file = hashlib.sha256(), os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        size = _SMALL  # A large buffer costs more than a small file.
+        while chunk := os.read(file, size):
             found.update(chunk)
+            if len(chunk) < size:
+                break
+            size = _CHUNK
+    finally:
+        os.close(file)
     return found.hexdigest()
 
 

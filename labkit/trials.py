@@ -14,13 +14,32 @@ from labkit import builds, cache, cold
 from labkit import dockerfile as dockerfiles
 from labkit.edits import Bench, Edit
 from labkit.engine import Engine, speaking
-from labkit.errors import ExperimentError, LabkitError
+from labkit.errors import ExperimentError, InputError, LabkitError
 from labkit.experiments import Experiment, Trial
 from labkit.files import mark
 from labkit.recipes import Base, Recipe
 from labkit.request import Request, prepare
 from labkit.snapshot import Snapshots
 from labkit.words import _
+
+
+def knows_rules(engine: Engine) -> bool:
+    """Whether labkit knows by which rules the engine caches: Docker's, not Podman's."""
+    return engine.name == "Docker"
+
+
+def check_rules(engine: Engine) -> None:
+    """Raise InputError where the engine caches by rules that labkit does not know."""
+    if not knows_rules(engine):
+        raise InputError(
+            _("labkit cannot foresee what {engine} takes from its cache.").format(
+                engine=engine.name
+            ),
+            _("It knows the rules of Docker's two builders; {engine} has rules of its own.").format(
+                engine=engine.name
+            ),
+            _("Use Docker for this lesson: `python3 start.py doctor` shows the engines."),
+        )
 
 
 def base_facts(engine: Engine, name: str) -> Base:
@@ -122,7 +141,9 @@ class Rounds:
         made = recipe(self.engine, self.builder, request, self.snapshots)
         said = memory.predict(made)
         built = self.build(request)
-        memory = memory.after(made, {s.instruction: s.state for s in built.steps})
+        if built.problem and not built.failed:  # No step failed: the builder itself did.
+            raise built.problem
+        memory = memory.after(made, built.outcomes())
         return said, _shown(built, shown), memory
 
     def _prepare(self, bench, stands_in):

@@ -1,13 +1,26 @@
 """What changed between two recipes and yet does not count: comments, mtimes, ignored files."""
 
-from labkit.files import File
+from labkit.files import FOLDER, File
 from labkit.reasons import Reason, Rule
 from labkit.recipes import Recipe
 
 
-def unheeded(before: Recipe, after: Recipe) -> tuple[Reason, ...]:
-    """The changes that no step sees, each as a Reason with the names that it is about."""
-    return tuple(reason for find in _ALL for reason in find(before, after))
+def unheeded(before: Recipe, after: Recipe, taken) -> tuple[Reason, ...]:
+    """The changes that no step sees, each as a Reason with the names that it is about.
+
+    `taken` are the paths of the build context that some step takes.
+    """
+    return tuple(
+        reason
+        for found in (
+            _comments(before, after),
+            _times(before, after, taken),
+            _uncopied(before, after, taken),
+            _ignored(before, after),
+            _arguments(before, after),
+        )
+        for reason in found
+    )
 
 
 def _comments(before, after):
@@ -22,14 +35,19 @@ def _plain(recipe):
     ]
 
 
-def _times(before, after):
-    names = [
-        path
-        for path, file in after.files.files.items()
-        if path in before.files.files and _touched(before.files.files[path], file)
-    ]
+def _times(before, after, taken):
+    was, now = before.files.files, after.files.files
+    names = [p for p in now if p in was and p in taken and _touched(was[p], now[p])]
     if names:
         yield Reason(Rule.MTIME, tuple(names[:3]))
+
+
+def _uncopied(before, after, taken):
+    was, now = before.files.files, after.files.files
+    names = [p for p in {**was, **now} if p not in taken and was.get(p) != now.get(p)]
+    names = [p for p in names if (now.get(p) or was[p]).kind != FOLDER and p != "Dockerfile"]
+    if names:
+        yield Reason(Rule.UNCOPIED, tuple(names[:3]))
 
 
 def _touched(was: File, now: File):
@@ -59,6 +77,3 @@ def _arguments(before, after):
     names = [n for n in {**was, **now} if was.get(n) != now.get(n) and n not in declared]
     if names:
         yield Reason(Rule.UNUSED_ARG, tuple(names))
-
-
-_ALL = (_comments, _times, _ignored, _arguments)

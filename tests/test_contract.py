@@ -150,6 +150,16 @@ def test_dockerignore_keeps_files_out(lab, builder, recipe):
     assert found == ["/all/a.txt", "/all/deep/c.log", "/all/keep.log"]
 
 
+def test_an_ignored_dockerfile_is_not_copied_with_a_stand_in(
+    lab, builder, recipe, machine, monkeypatch
+):
+    monkeypatch.setenv("LABKIT_BASE", machine.base)
+    folder = recipe("RUN true", {"a": "a", ".dockerignore": "Dockerfile\n.dockerignore\n"})
+    (folder / "Dockerfile").write_text("FROM ubuntu:24.04\nCOPY . /all\nRUN ls -a /all\n")
+    build = lab.build(folder, tag="contract-ignored", no_cache=True)
+    assert build.steps[2].log.split() == [".", "..", "a"]
+
+
 def test_target_args_and_other_file(lab, builder, recipe, machine):
     folder = recipe("RUN true")
     (folder / "Other").write_text(

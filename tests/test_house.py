@@ -14,6 +14,7 @@ PURE = {"errors", "words"}
 MODEL = PURE | {
     "units",
     "dockerfile",
+    "reasons",
     "recording",
     "progress",
     "buildkit_events",
@@ -42,8 +43,10 @@ ALLOWED = {
     "files": set(),
     "recipes": {"dockerfile", "files"},
     "reasons": {"dockerfile", "words"},
+    "sources": {"reasons"},
     "operations": {"dockerfile", "expand", "files", "reasons", "recipes"},
-    "outcomes": RULES,
+    "differences": RULES,
+    "outcomes": RULES | {"differences"},
     "buildkit_rules": RULES | {"operations"},
     "classic_rules": RULES | {"operations"},
     "buildkit_memory": RULES | {"buildkit_rules", "outcomes"},
@@ -51,9 +54,10 @@ ALLOWED = {
     "unheeded": RULES,
     "cache": RULES | {"buildkit_memory", "classic_memory", "unheeded", "views", "words"},
     "edits": PURE | {"dockerfile"},
-    "experiments": MODEL | {"cache", "edits"},
+    "experiments": MODEL | {"cache", "edits", "outcomes"},
+    "guesses": PURE | {"cache", "dockerfile", "experiments", "live", "progress", "views"},
     "snapshot": {"context", "files"},
-    "cold": PURE | {"context", "engine"},
+    "cold": PURE | {"base", "context", "engine"},
     "trials": MODEL
     | RULES
     | {"cache", "cold", "edits", "engine", "experiments", "request", "snapshot"},
@@ -79,10 +83,19 @@ ALLOWED = {
     "chart_blocks": PURE | {"dockerfile", "views"},
     "chart_words": (MODEL | {"chart_blocks"}) - {"progress"},
     "chart_figure": MODEL | {"chart_blocks"},
-    "charts": MODEL | {"chart_blocks", "chart_figure", "chart_words"},
+    "chart_parts": {"chart_figure", "views"},
+    "chart_grid": MODEL | {"experiments"},
+    "chart_lanes": MODEL | {"cache", "experiments"},
+    "chart_costs": MODEL | {"chart_grid", "experiments"},
+    "chart_matrix": MODEL | {"chart_figure", "chart_grid", "chart_parts", "experiments"},
+    "chart_times": MODEL | {"chart_figure", "chart_lanes", "chart_parts"},
+    "chart_slopes": MODEL | {"chart_costs", "chart_figure", "chart_parts"},
+    "charts": MODEL
+    | {"chart_blocks", "chart_figure", "chart_words"}
+    | {"chart_matrix", "chart_slopes", "chart_times"},
     "lab": MODEL
     | {"base", "builders", "cleaning", "containers", "engine", "live", "request", "xray"}
-    | {"experiments", "trials"},
+    | {"cache", "experiments", "guesses", "snapshot", "trials"},
     "doctor": PURE | {"base", "engine", "request", "units", "views"},
     "__main__": PURE | {"base", "doctor", "engine", "private"},
     "__init__": set(),
@@ -91,9 +104,9 @@ OUTSIDE = {
     "docker": {"engine", "base", "builders", "cold", "containers", "context"},
     "requests": {"engine"},
     "urllib3": {"engine"},
-    "matplotlib": {"charts", "chart_figure"},
+    "matplotlib": {"charts", "chart_figure", "chart_matrix", "chart_parts", "chart_times"},
     "PIL": {"charts"},
-    "ipywidgets": {"live"},
+    "ipywidgets": {"guesses", "live"},
     "IPython": {"live"},
     "dockerfile": {"dockerfile"},
 }

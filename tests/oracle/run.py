@@ -24,10 +24,13 @@ from hypothesis import seed as with_seed
 
 from labkit import Lab, cache
 from labkit import dockerfile as dockerfiles
-from labkit.progress import State
+from labkit.errors import LabkitError
+from labkit.experiments import right
+from labkit.reasons import Rule
 from labkit.recipes import Recipe
 from labkit.request import prepare
 from labkit.snapshot import Snapshots
+from labkit.sources import SOURCES
 from labkit.trials import base_facts
 from tests.oracle.worlds import World, scenarios
 
@@ -53,33 +56,23 @@ class Tally:
     def take(self, prediction, build, world, story) -> list[str]:
         """Compare a prediction with the build; the lines of what was wrong."""
         lines = []
-        for verdict, step in zip(prediction.steps, build.steps):
+        verdicts = zip(prediction.steps, build.steps, right(prediction, build))
+        for verdict, step, agrees in verdicts:
             if verdict.state is None:
                 self.unknown[verdict.reason.rule] += 1
-                continue
-            if not comparable(verdict.state, step.state):
+            if agrees is None:
                 continue
             self.steps += 1
             self.rules[verdict.reason.rule] += 1
-            if not agree(verdict.state, step.state):
-                lines.append(
-                    f"{verdict.instruction.raw!r}: {verdict.state} ({verdict.reason.rule}), was {step.state}"
-                )
+            if not agrees:
+                lines.append(f"{verdict.instruction.raw!r}: {verdict.state}, was {step.state}")
         self.notes.update(note.rule for note in prediction.unheeded)
+        shown = cache.told(prediction, build.steps)
+        self.notes.update(r.rule for r in shown if r.rule in (Rule.BYTES_SAME, Rule.BYTES_OTHER))
         self.edits += 1
         if lines:
             self.wrong.append("\n".join([*story, *lines]))
         return lines
-
-
-def comparable(foreseen: State, was: State) -> bool:
-    """Steps below a command that failed were foreseen as if it had not."""
-    return was is not State.NOT_REACHED or foreseen is State.NOT_REACHED
-
-
-def agree(foreseen: State, was: State) -> bool:
-    """Whether a failed step was foreseen to run counts as right: it did run."""
-    return foreseen is was or (foreseen is State.RAN and was is State.FAILED)
 
 
 class Oracle:
@@ -93,7 +86,7 @@ class Oracle:
         """Build one world after the other; AssertionError where a prediction was wrong."""
         with tempfile.TemporaryDirectory() as folder, self._bases() as bases:
             facts = {name: base_facts(self.lab.engine, name) for name in bases}
-            memory, snapshots, story = cache.Memory(), Snapshots(), []
+            memory, snapshots, story = cache.Memory(shares_scratch=True), Snapshots(), []
             for number, world in enumerate(worlds):
                 recipe = self._recipe(world, Path(folder), bases, facts, snapshots)
                 foreseen = memory.predict(recipe)
@@ -221,6 +214,8 @@ def explore(oracle: Oracle, edits: int, seed: int | None = None, per_scenario: i
             oracle.play(worlds)
         except AssertionError:
             pass
+        except LabkitError as error:
+            oracle.tally.wrong.append(f"an error: {error}")
 
     (with_seed(seed)(play) if seed is not None else play)()
     return oracle.tally
@@ -228,18 +223,23 @@ def explore(oracle: Oracle, edits: int, seed: int | None = None, per_scenario: i
 
 def table(tallies: dict[str, Tally]) -> str:
     """Each rule, and how often it decided a step, by place."""
-    from labkit.reasons import Rule
     from labkit.views import text_table
 
     rows = [("rule", *tallies)]
     for rule in Rule:
-        counts = [t.rules[rule] + t.unknown[rule] + t.notes[rule] for t in tallies.values()]
-        rows.append((rule.value, *counts))
+        if any(rule in known for known in SOURCES.values()):
+            rows.append((rule.value, *(_count(rule, p, t) for p, t in tallies.items())))
     for name in ("edits", "steps"):
         rows.append((name, *(getattr(t, name) for t in tallies.values())))
     rows.append(("not predicted", *(sum(t.unknown.values()) for t in tallies.values())))
     rows.append(("wrong edits", *(len(t.wrong) for t in tallies.values())))
     return text_table(rows)
+
+
+def _count(rule, place, tally):
+    """How often the rule decided; a line where the builder has no such rule."""
+    known = rule in SOURCES[place.split("/")[1]]
+    return tally.rules[rule] + tally.unknown[rule] + tally.notes[rule] if known else "-"
 
 
 def main() -> int:

@@ -151,8 +151,10 @@ class Maker:
         return self.random.choice(WORDS)
 
     def _stage(self, number, count):
-        parents = ["{base}", *(f"s{n}" for n in range(number))]
-        parent = self.random.choice(parents + ["{base}"])
+        parents = ["{base}", "{base}", *(f"s{n}" for n in range(number))]
+        parent = self.random.choice(parents)
+        if number == 0 and count < 6 and self.random.random() < 0.2:
+            return ("FROM scratch AS s0", f"COPY {self.random.choice(NAMED)} /made")
         first = f"FROM {parent} AS s{number}"
         made = f"RUN echo {self._word()} > /made" if parent == "{base}" else f"RUN echo {number}"
         lines = [self.line(number) for _n in range(count)]
@@ -170,7 +172,8 @@ class Maker:
         if stage:
             pool += STAGED * 4 + (STAGED_BUILDKIT * 3 if self.buildkit else ())
         kind = self.random.choice(
-            sorted({line.split()[0] for line in pool}) + ["RUN", "COPY", "COPY"]
+            sorted({line.split()[0] for line in pool})
+            + ["RUN", "RUN", "COPY", "COPY", "ARG", "ENV"]
         )
         template = self.random.choice([line for line in pool if line.split()[0] == kind])
         return template.format(
@@ -201,7 +204,8 @@ class Maker:
     def change_line(self, world, _worlds):
         stage, line = self._place(world)
         lines = list(world.stages[stage])
-        lines[line] = self.line(stage)
+        if not lines[line].endswith("/made"):  # Other stages copy it.
+            lines[line] = self.line(stage)
         return self._with_stage(world, stage, lines)
 
     def change_word(self, world, _worlds):
@@ -222,7 +226,7 @@ class Maker:
     def delete_line(self, world, _worlds):
         stage, line = self._place(world)
         lines = list(world.stages[stage])
-        if len(lines) > 2 and "> /made" not in lines[line]:
+        if len(lines) > 2 and not lines[line].endswith("/made"):
             del lines[line]
         return self._with_stage(world, stage, lines)
 
@@ -325,19 +329,20 @@ class Maker:
 
 
 EDITS = (  # `odd` holds what labkit leaves unpredicted
-    [
-        "change_line",
-        "change_word",
-        "change_word",
-        "insert_line",
-        "swap_lines",
-        "change_file",
+    ["change_line", "change_word", "insert_line", "swap_lines", "change_file"] * 3
+    + [
+        "change_mode",
+        "add_file",
+        "remove_file",
+        "rename_file",
+        "touch",
+        "build_arg",
+        "build_arg",
         "back",
     ]
     * 2
-    + ["delete_line", "comment", "change_mode", "add_file", "remove_file", "rename_file", "touch"]
-    + ["ignore", "build_arg", "without_cache", "same", "other_base", "other_target"]
-    + ["break_step", "repair", "odd"]
+    + ["delete_line", "comment", "touch", "ignore", "without_cache", "same", "other_base"]
+    + ["other_target", "break_step", "odd"]
 )
 
 
