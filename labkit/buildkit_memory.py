@@ -21,7 +21,6 @@ from labkit.reasons import Reason, Rule
 from labkit.recipes import Recipe
 
 _NOTHING = frozenset({"nothing"})
-_DEAD = "dead"
 _WROTE = (State.CACHED, State.RAN)
 
 

@@ -2,14 +2,15 @@
 
 Source: moby/buildkit v0.13.2, the one in Docker 26.1. `dockerfile2llb/convert.go` makes operations
 of instructions; `solver/llbsolver/ops/exec.go` (RUN) and `file.go` (COPY, ADD, WORKDIR) say what
-counts; `cache/contenthash/checksum.go` how files count. Each method names what it follows.
+counts; `buildkit_files.py` has how files count. Each method names what it follows.
 """
 
 import posixpath
 
 from labkit import expand
+from labkit.buildkit_files import chomped, heredoc, taken
 from labkit.expand import Unclear
-from labkit.files import FOLDER, LINK, Files, Taken, clean, has_wildcard, mark
+from labkit.files import clean, mark
 from labkit.operations import (
     PATH,
     SHELL,
@@ -185,7 +186,7 @@ class _Reading:
             return instruction.arguments
         text = instruction.arguments[0] if instruction.arguments else ""
         if instruction.heredocs:
-            text = _heredoc(text, instruction.heredocs)
+            text = heredoc(text, instruction.heredocs)
         return (*(scene.shell or SHELL), text)
 
     def _mount(self, text, scene):
@@ -255,7 +256,7 @@ class _Reading:
         marks = [w for w in written if w.startswith("<<")]
         found = []
         for word, (name, content) in zip(marks, instruction.heredocs):
-            content = _chomped(word, content)
+            content = chomped(word, content)
             plain = '"' in word or "'" in word
             found.append((name, content if plain else expand.text(content, scene.env)))
         return tuple(found)
@@ -332,62 +333,3 @@ def _scene(base) -> Scene:
 def _put(scene, name, value, origin):
     scene.env.pop(name, None)
     scene.env[name], scene.origins[name] = value, origin
-
-
-def _heredoc(text, heredocs):
-    """The command that a RUN with heredocs comes to (dispatchRun)."""
-    name, content = heredocs[0]
-    word = text.strip()
-    if len(heredocs) == 1 and word.lstrip("0123456789<-").strip("\"'") == name and " " not in word:
-        return _chomped(word, content)
-    return "\n".join([text, *(content + name for name, content in heredocs)])
-
-
-def _chomped(word, content):
-    if "<<-" not in word:
-        return content
-    return "".join(line.lstrip("\t") for line in content.splitlines(keepends=True))
-
-
-def taken(files: Files, paths) -> Input | Reason:
-    """What a COPY takes from the context: one key for all its sources.
-
-    A source inside another is dropped, the rest is sorted by path; a pattern counts the last
-    name of each file that it matches, not the whole path.
-    Source: dedupeSelectors of ops/file.go, Checksum of cache/contenthash/checksum.go.
-    """
-    paths = [(clean(path), has_wildcard(path)) for path in paths]
-    plain = sorted({p for p, pattern in paths if not pattern})
-    plain = [
-        p for p in plain if not any(p != q and (p + "/").startswith(q and q + "/") for q in plain)
-    ]
-    found = []
-    for path, pattern in sorted([*((p, False) for p in plain), *(x for x in paths if x[1])]):
-        one = _matched(files, path) if pattern else files.take(path)
-        if one is None:
-            return Reason(Rule.MISSING, (path,))
-        found.append(one)
-    every = (
-        found[0].files if len(found) == 1 else {p: f for one in found for p, f in one.files.items()}
-    )
-    return Input(key=mark(tuple(one.key for one in found)), files=every)
-
-
-def _matched(files, pattern) -> Taken:
-    found, listed = {}, []
-    for path in files.match(pattern):
-        inner = files.inside(path) if files.files[path].kind == FOLDER else ()
-        found |= {p: files.files[p] for p in (path, *inner)}
-        listed += [(posixpath.basename(p), _digest(files, p)) for p in (path, *inner)]
-    if len(listed) == 1 and listed[0][0] == posixpath.basename(pattern):
-        return Taken(listed[0][1], found)
-    return Taken(mark(listed), found)
-
-
-def _digest(files, path):
-    here = files.files[path]
-    if here.kind == LINK:
-        if followed := files.take(path):
-            return followed.key
-        raise Unclear(path)
-    return mark(here.stamp)

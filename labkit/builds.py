@@ -4,14 +4,13 @@
 """
 
 from dataclasses import dataclass, field
-from itertools import count
 
 from labkit import dockerfile as dockerfiles
-from labkit import layers, units, views
+from labkit import layers, units, views, whys
 from labkit.buildkit_events import BuildKitReader
 from labkit.classic_events import ClassicReader
 from labkit.dockerfile import Dockerfile, Instruction
-from labkit.errors import InputError, LabkitError
+from labkit.errors import LabkitError
 from labkit.layers import Layer
 from labkit.problems import explain
 from labkit.progress import State, Step
@@ -65,10 +64,10 @@ class Build:
         InputError where there is no such step, or nothing is known of the build before.
         """
         if not self.reasons:
-            raise _nothing_known()
+            raise whys.nothing_known()
         if step is None:
-            return Reasons(self)
-        return self.reasons[_number(self, step)]
+            return whys.Reasons(self.steps, self.reasons)
+        return self.reasons[whys.place(self.steps, step)]
 
     def states(self) -> tuple[str, ...]:
         """The states of the steps as words, in their order."""
@@ -87,56 +86,6 @@ class Build:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": text(self), "text/html": page(self)}
-
-
-@dataclass(frozen=True, repr=False)
-class Reasons:
-    """The steps of a build, each with the reason for its state."""
-
-    build: Build
-
-    def _rows(self):
-        return zip(count(1), self.build.steps, self.build.reasons)
-
-    def __repr__(self):
-        return f"<Reasons of {self.build!r}>"
-
-    def __str__(self):
-        return views.text_table(
-            (n, views.state_word(s.state.value), views.short(s.instruction.text, 44), r.sentence)
-            for n, s, r in self._rows()
-        )
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        head = ("", _("instruction"), _("state"), _("why"))
-        rows = [
-            (n, views.code(s.instruction.text), views.state(s.state.value), r.sentence)
-            for n, s, r in self._rows()
-        ]
-        page = views.box(views.table(head, rows, right=(0,)))
-        return {"text/plain": text(self.build), "text/html": page}
-
-
-def _number(build, step):
-    if isinstance(step, int) and 0 < step <= len(build.steps):
-        return step - 1
-    for place, known in enumerate(build.steps):
-        if step in (known, known.instruction):
-            return place
-    steps = views.text_table((n, s.instruction.text) for n, s in enumerate(build.steps, 1))
-    raise InputError(
-        _("The build has no step {step}.").format(step=step),
-        _("Its steps are:") + "\n" + steps,
-        _("Give the number of a step, from 1, or one of build.steps."),
-    )
-
-
-def _nothing_known():
-    return InputError(
-        _("It is not known what was built before."),
-        _("This build was read from a recording, or made outside a lab."),
-        _("Build it twice with one lab: lab.build(...), then ask the second build why(step)."),
-    )
 
 
 def reader(recording: Recording):

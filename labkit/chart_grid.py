@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit import units, views
+from labkit.besides import Beside, read_guess
 from labkit.errors import InputError
-from labkit.experiments import Beside, Experiment, Spread, Trial, outcome, read_guess
+from labkit.experiments import Experiment, Spread, Trial, outcome
 from labkit.progress import State
 from labkit.words import _
 
@@ -85,7 +86,7 @@ def grid(experiment: Experiment, guess=None) -> Grid:
 
 def _row(trial, said):
     steps = trial.build.steps
-    beside = Beside(trial, said or (None,) * len(steps))
+    beside = trial.beside(said or (None,) * len(steps))
     told = list(zip(trial.prediction.steps, trial.right()))
     told += [(None, None)] * (len(steps) - len(told))
     cells = tuple(

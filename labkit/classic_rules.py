@@ -1,8 +1,8 @@
 """What the classic builder is going to do with a Recipe, and what it counts into each cache key.
 
 Source: moby/moby v20.10.24 and v26.1.5. `builder/dockerfile/dispatchers.go` says what text each
-instruction is compared by, `internals.go` and `imageprobe.go` how it is looked up, `copy.go` and
-`builder/remotecontext/archive.go` how files count. A step is found among the children of the
+instruction is compared by, `internals.go` and `imageprobe.go` how it is looked up;
+`classic_files.py` has how files count. A step is found among the children of the
 image below it, so all that was set above it counts through that image.
 """
 
@@ -10,8 +10,9 @@ import posixpath
 import re
 
 from labkit import expand
+from labkit.classic_files import taken
 from labkit.expand import Unclear
-from labkit.files import FOLDER, LINK, Files, has_wildcard, mark, wildcard
+from labkit.files import mark
 from labkit.operations import (
     PROXIES,
     SHELL,
@@ -173,8 +174,9 @@ class _Reading:
     def on_entrypoint(self, instruction, scene):
         """ENTRYPOINT; an empty one over another is never found again (daemon/commit.go, merge)."""
         command = self._command(instruction, scene)
-        if not any(command):
+        if scene.config.get("entrypoint") and not any(command):
             raise Unclear(instruction.text)
+        scene.config["entrypoint"] = any(command)
         return {"command": command}, ()
 
     def on_shell(self, instruction, scene):
@@ -182,8 +184,8 @@ class _Reading:
         return {"command": instruction.arguments}, ()
 
     def on_user(self, instruction, scene):
-        scene.user = self._word(instruction.arguments[0], scene)
-        if not scene.user:
+        before, scene.user = scene.user, self._word(instruction.arguments[0], scene)
+        if before and not scene.user:  # As with ENTRYPOINT.
             raise Unclear(instruction.text)
         return {"text": scene.user}, ()
 
@@ -259,7 +261,7 @@ class _Reading:
 
 
 def _scene(base) -> Scene:
-    health = bool((base.config or {}).get("Healthcheck"))
+    set_already = {"health": "Healthcheck", "entrypoint": "Entrypoint"}
     return Scene(
         env=dict(base.env),
         origins={name: "base" for name, _value in base.env},
@@ -267,7 +269,7 @@ def _scene(base) -> Scene:
         user=base.user,
         shell=base.shell,
         triggers=base.triggers,
-        config={"health": health},
+        config={name: bool(base.config.get(key)) for name, key in set_already.items()},
     )
 
 
@@ -276,67 +278,3 @@ def _nanoseconds(text):
     if "".join(n + u for n, u in parts) != text or not parts:
         return text
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def taken(files: Files, sources) -> Input | Reason:
-    """What a COPY takes from the context; a file counts with its whole path.
-
-    Several sources count in their order. Source: getCopyInfosForSourcePaths and hashStringSlice
-    of copy.go.
-    """
-    sums, found = [], {}
-    for source in sources:
-        paths = _matches(files, source)
-        if not paths:
-            return Reason(Rule.MISSING, (source,))
-        for path in paths:
-            one = _sum(files, path, found)
-            if one is None:
-                return Reason(Rule.MISSING, (source,))
-            sums.append(one)
-    return Input(key=mark(sums[0] if len(sums) == 1 else ("multi", sums)), files=found)
-
-
-def _matches(files, source):
-    """The paths that a source names; a pattern's in the order of a walk by name."""
-    path = source.removeprefix("/").removeprefix("./")
-    if has_wildcard(path):
-        rule = wildcard(path)
-        found = [p for p in files.files if rule.fullmatch(p)]
-        return sorted(found, key=lambda p: p.split("/"))
-    return [posixpath.normpath("/" + path).lstrip("/")]
-
-
-def _sum(files, path, found):
-    """The sum of a file or folder; links are followed, in the target's own name.
-
-    Source: Hash of builder/remotecontext/archive.go, walkSource of copy.go.
-    """
-    real = files.follow(path)
-    if real is None:
-        return None
-    here = files.files.get(real)
-    if here and here.kind != FOLDER:
-        found[real] = here
-        return mark(f"{real}\0{here.stamp}")
-    inside = files.inside(real)
-    found |= {p: files.files[p] for p in ([real] if here else []) + list(inside)}
-    own = [_entry(real, here)] if here else []
-    return mark("\1".join(["dir", *sorted([*own, *(_inner(files, p) for p in inside)])]))
-
-
-def _inner(files, path):
-    here = files.files[path]
-    if here.kind != LINK:
-        return _entry(path, here)
-    real = files.follow(path)
-    if not real:
-        return path
-    return _entry(real, files.files[real])
-
-
-def _entry(path, here):
-    """A folder that is not in the tar itself counts by its path alone."""
-    if here.kind == FOLDER and here.mode < 0:
-        return path
-    return f"{path}\0{here.stamp}"

@@ -10,7 +10,6 @@ import tarfile
 import tempfile
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import PurePath
 
 from docker.utils.build import PatternMatcher
 
@@ -58,30 +57,25 @@ def kept(request) -> set[str] | None:
     return found if _edited(request) or ".dockerignore" in found else set(entries(request))
 
 
-def _walk(request, ignore=None):
-    return set(PatternMatcher(_patterns(request, ignore)).walk(str(request.folder)))
+def rules(request) -> list[str]:
+    """The lines of .dockerignore as BuildKit reads it: the one named after the Dockerfile first.
+
+    Source: https://docs.docker.com/build/concepts/context/#filename-and-location
+    """
+    own = request.dockerfile.with_name(request.dockerfile.name + ".dockerignore")
+    return _rules(own if own.is_file() else request.folder / ".dockerignore")
+
+
+def _walk(request):
+    return set(PatternMatcher(_patterns(request)).walk(str(request.folder)))
 
 
 def _edited(request):
     return bool(request.stands_in) or _name(request) == EDITED
 
 
-def synced(request) -> set[str] | None:
-    """The paths that BuildKit's client sends, with the folders that hold them; None for all.
-
-    A .dockerignore that bears the Dockerfile's name goes before the other
-    (https://docs.docker.com/build/concepts/context/#filename-and-location).
-    """
-    own = request.dockerfile.with_name(request.dockerfile.name + ".dockerignore")
-    ignore = own if own.is_file() else None
-    if not _patterns(request, ignore):
-        return None
-    found = _walk(request, ignore)
-    return found | {str(p) for path in found for p in PurePath(path).parents} - {"."}
-
-
-def _patterns(request, ignore=None):
-    rules = [rule.strip() for rule in _rules(ignore or request.folder / ".dockerignore")]
+def _patterns(request):
+    rules = [rule.strip() for rule in _rules(request.folder / ".dockerignore")]
     return [rule for rule in rules if rule and not rule.startswith("#")]
 
 

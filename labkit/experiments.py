@@ -4,14 +4,13 @@ A record; `trials.run` makes it.
 """
 
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from labkit import units, views
+from labkit.besides import Beside, judge, read_guess
 from labkit.builds import Build
-from labkit.cache import Prediction, badge, foreseen
+from labkit.cache import Prediction
 from labkit.edits import Edit
-from labkit.errors import InputError
 from labkit.outcomes import breaks_off
 from labkit.progress import State
 from labkit.words import _
@@ -83,13 +82,14 @@ class Trial:
     def __repr__(self):
         return f"<Trial {self.title}: {len(self.build.steps)} steps>"
 
-    def beside(self, guess) -> "Beside":
+    def beside(self, guess) -> Beside:
         """The learner's own prediction beside labkit's and the truth.
 
         `guess` holds a word for each step, "cached" or "ran" in any language of labkit. Raises
         InputError where it has another length, or another word.
         """
-        return Beside(self, read_guess(guess, len(self.build.steps)))
+        words = read_guess(guess, len(self.build.steps))
+        return Beside(self.title, self.build.steps, words, self.prediction.steps)
 
 
 def right(prediction: Prediction, build: Build) -> tuple[bool | None, ...]:
@@ -110,91 +110,6 @@ def right(prediction: Prediction, build: Build) -> tuple[bool | None, ...]:
 
 def _fails(prediction):
     return next((v.instruction for v in prediction.steps if v.state is State.FAILED), None)
-
-
-def judge(said: State | None, was: State) -> bool | None:
-    """Whether what was said of a step is what happened; None where that cannot be told."""
-    if said is None or (was is State.NOT_REACHED and said is not State.NOT_REACHED):
-        return None
-    return said is was or (said is State.RAN and was is State.FAILED)
-
-
-def read_guess(guess, count: int) -> tuple[State | None, ...]:
-    """A learner's words as states; None for a step that was left out ("" or "?")."""
-    words = getattr(guess, "states", guess)
-    words = [words] if isinstance(words, str) or not isinstance(words, Iterable) else list(words)
-    if len(words) != count:
-        raise InputError(
-            _("The prediction has {given} steps, the Dockerfile {count}.").format(
-                given=len(words), count=count
-            ),
-            _("It says: {words}").format(words=", ".join(map(str, words))),
-            _("Give a word for every step, FROM too."),
-        )
-    return tuple(_state(word) for word in words)
-
-
-def _state(word):
-    known = {State.CACHED: ("cached", "кэш", "из кэша"), State.RAN: ("ran", "run", "выполнен")}
-    known |= {State.NOT_REACHED: ("not reached", "не дойдёт"), None: ("", "?", "none")}
-    if isinstance(word, State):
-        return word
-    for state, names in known.items():
-        more = views.state_word(state.value) if state else ""
-        if str(word).strip().lower() in (*names, more):
-            return state
-    raise InputError(
-        _("“{word}” is no prediction of a step.").format(word=word),
-        _("A step is “cached” or “ran”; “?” leaves it open."),
-        _("Write one of these for every step."),
-    )
-
-
-@dataclass(frozen=True, repr=False)
-class Beside:
-    """A trial and the learner's own prediction of it."""
-
-    trial: Trial
-    guess: tuple[State | None, ...]
-
-    def right(self) -> tuple[bool | None, ...]:
-        """Of each step whether the learner was right; None where nothing was said of it."""
-        return tuple(judge(g, s.state) for g, s in zip(self.guess, self.trial.build.steps))
-
-    def __repr__(self):
-        return f"<Beside {self.trial.title}>"
-
-    def __str__(self):
-        head = ("", _("instruction"), _("you"), "labkit", _("truth"))
-        return "\n".join([views.text_table([head, *self._rows(foreseen)]), self.summary()])
-
-    def summary(self) -> str:
-        """How often the learner was right, in a sentence."""
-        told = [r for r in self.right() if r is not None]
-        if not told:
-            return _("You have not predicted anything yet.")
-        return _("You were right in {right} of {count} steps.").format(
-            right=sum(told), count=len(told)
-        )
-
-    def _rows(self, show):
-        trial = self.trial
-        steps = zip(trial.build.steps, self.guess, trial.prediction.steps, self.right())
-        for number, (step, guess, verdict, right) in enumerate(steps, 1):
-            mark = {True: "✓", False: "✗", None: ""}[right]
-            yield (
-                number,
-                views.short(step.instruction.text, 44),
-                (show(guess) if guess else "—") + (f" {mark}" if show is foreseen and mark else ""),
-                show(verdict.state),
-                show(step.state),
-            )
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        head = ("", _("instruction"), _("you"), "labkit", _("truth"))
-        table = views.table(head, list(self._rows(badge)), right=(0,))
-        page = views.box(table, views.paragraph(self.summary()))
-        return {"text/plain": str(self), "text/html": page}
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,10 +5,10 @@ a table of text.
 """
 
 from labkit import live, views
+from labkit.besides import read_guess
 from labkit.cache import badge, foreseen
 from labkit.dockerfile import Dockerfile
 from labkit.errors import InputError
-from labkit.experiments import read_guess
 from labkit.progress import State
 from labkit.words import _
 

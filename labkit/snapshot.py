@@ -1,7 +1,7 @@
 """A folder -> the `Files` of a build context, as the builder is sent them; digests are kept.
 
 A file is hashed again only where its size, mtime, ctime or inode have changed since. Which files
-.dockerignore leaves out is decided as in `context.py`.
+.dockerignore leaves out is decided by `ignore.py` for BuildKit, as in `context.py` for the other.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 
-from labkit import context
+from labkit import context, ignore
 from labkit.files import FILE, FOLDER, LINK, OTHER, File, Files
 
 _CHUNK, _SMALL = 1 << 20, 1 << 15
@@ -32,10 +32,12 @@ class Snapshots:
         Extended attributes travel to BuildKit alone.
         """
         folder, xattrs = str(request.folder), builder == "buildkit"
-        inside = context.synced(request) if xattrs else context.kept(request)
+        there = [
+            (path, entry, entry.stat(follow_symlinks=False)) for path, entry in _walk(folder, "")
+        ]
+        inside = _sent(request, there) if xattrs else context.kept(request)
         found, left_out = {}, {}
-        for path, entry in _walk(folder, ""):
-            stat_ = entry.stat(follow_symlinks=False)
+        for path, entry, stat_ in there:
             if inside is None or path in inside:
                 found[path] = (entry.path, stat_, xattrs)
             else:
@@ -67,6 +69,13 @@ class Snapshots:
         self.hashed += regular
         file = _file(place, stat_, digest(place) if regular else "", xattrs)
         self._known[place, xattrs] = (_identity(stat_), file)
+
+
+def _sent(request, there):
+    """The paths that BuildKit's client sends; None where it sends all."""
+    rules = ignore.patterns(context.rules(request))
+    paths = [(path, stat.S_ISDIR(found.st_mode)) for path, _entry, found in there]
+    return ignore.kept(paths, rules) if rules else None
 
 
 def _implied(files):

@@ -13,6 +13,7 @@ from labkit.request import prepare
 from labkit.snapshot import Snapshots
 from labkit.sources import SOURCES
 from labkit.words import LANGUAGES
+from tests.conftest import with_docker_26
 
 BUILDERS = ("buildkit", "classic")
 BASES = {"base": Base("base", "base-1"), "other": Base("other", "other-1")}
@@ -270,6 +271,38 @@ def test_what_dockerignore_leaves_out_is_told_apart(folder, builder):
     kept = {".dockerignore", "a.txt", "deep", "deep/c.log", "deep/d.txt"}
     assert set(found.files) == kept
     assert set(found.left_out) == {"b.log", "Dockerfile"}
+
+
+IGNORED = (
+    ["*.log"],
+    ["**/*.log"],
+    ["*"],
+    ["**", "!a.txt"],
+    ["deep", "!**/c.log"],
+    ["deep/*", "!deep"],
+    ["!deep", "deep"],
+    ["deep/**"],
+    [".*"],
+    ["./deep//e/"],
+    ["../a.txt"],
+    ["/deep", "!deep/d.txt"],
+    ["[ab].*", "deep/?.txt"],
+    ["*/e"],
+    ["#a.txt", " b.log "],
+    ["\\*.log"],
+)
+
+
+@with_docker_26
+@pytest.mark.parametrize("lines", IGNORED, ids=" ".join)
+def test_what_is_left_out_is_what_buildkit_leaves_out(lab, machine, folder, lines):
+    (folder / "deep" / "e").mkdir()
+    (folder / "deep" / "e" / "f.txt").write_text("f")
+    (folder / ".dockerignore").write_text("\n".join(lines) + "\n")
+    (folder / "Dockerfile").write_text(f"FROM {machine.base}\nCOPY . /all\nRUN cd /all && find .\n")
+    build = lab.build(folder, tag="ignored", builder="buildkit", no_cache=True)
+    found = {line[2:] for line in build.steps[2].log.splitlines() if line.startswith("./")}
+    assert found == set(snap(folder).files)
 
 
 def test_links_are_followed_inside_the_context(folder):

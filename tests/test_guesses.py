@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from labkit import Lab, dockerfile, live
+from labkit.besides import read_guess
 from labkit.errors import FolderError, InputError
-from labkit.experiments import read_guess
 from labkit.guesses import CHOICES, Guess
 from labkit.progress import State
 
