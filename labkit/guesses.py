@@ -62,6 +62,9 @@ class Guess:
             self._form.show(place, state)
 
     def __repr__(self):
+        return f"<Guess: {len(self.steps)} steps>"
+
+    def __str__(self):
         return "\n".join([views.text_table(self._rows()), self.summary()])
 
     def _rows(self):

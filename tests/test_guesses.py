@@ -42,7 +42,7 @@ def test_nothing_is_answered_at_first(guess):
 
 def test_its_text_is_a_table(guess):
     guess.set(["cached", "cached", "?"])
-    assert repr(guess).splitlines() == [
+    assert str(guess).splitlines() == [
         "1  FROM ubuntu:$TAG                                  given",
         "2  RUN echo \"<script>alert('$HOME')</script>\" && t…  cached",
         "3  COPY app.py /srv/                                 ?",
