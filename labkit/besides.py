@@ -66,7 +66,9 @@ class Beside:
 
     def __str__(self):
         head = ("", _("instruction"), _("you"), "labkit", _("truth"))
-        return "\n".join([views.text_table([head, *self._rows(foreseen)]), self.summary()])
+        return "\n".join(
+            [views.text_table([head, *self._rows(foreseen, _plain, _noted)]), self.summary()]
+        )
 
     def summary(self) -> str:
         """How often the learner was right, in a sentence."""
@@ -77,20 +79,31 @@ class Beside:
             right=sum(told), count=len(told)
         )
 
-    def _rows(self, show):
+    def _rows(self, show, code, mark):
         steps = zip(self.steps, self.guess, self.verdicts, self.right())
         for number, (step, guess, verdict, right) in enumerate(steps, 1):
-            mark = {True: "✓", False: "✗", None: ""}[right]
-            yield (
-                number,
-                views.short(step.instruction.text, 44),
-                (show(guess) if guess else "—") + (f" {mark}" if show is foreseen and mark else ""),
-                show(verdict.state),
-                show(step.state),
-            )
+            own = show(guess) if guess else "—"
+            yield number, code(step), mark(own, right), show(verdict.state), show(step.state)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         head = ("", _("instruction"), _("you"), "labkit", _("truth"))
-        table = views.table(head, list(self._rows(badge)), right=(0,))
+        rows = self._rows(badge, lambda step: views.code(step.instruction.text), _marked)
+        table = views.table(head, list(rows), right=(0,))
         page = views.box(table, views.paragraph(self.summary()))
         return {"text/plain": str(self), "text/html": page}
+
+
+_MARKS = {True: "✓", False: "✗", None: ""}
+
+
+def _plain(step):
+    return views.short(step.instruction.text, 44)
+
+
+def _noted(own, right):
+    return f"{own} {_MARKS[right]}".rstrip()
+
+
+def _marked(own, right):
+    word = {True: _("right"), False: _("wrong"), None: ""}[right]
+    return views.Raw(f"{views.raw(own)} {_MARKS[right]} {views.escape(word)}")

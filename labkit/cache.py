@@ -140,7 +140,7 @@ def told(prediction: Prediction, steps) -> tuple[Reason, ...]:
 
 
 def _told(verdict, state, cause):
-    if verdict.state is state:
+    if verdict.state is state or verdict.reason.rule is Rule.NEIGHBOUR:
         return verdict.reason
     if state is State.NOT_REACHED:
         return Reason(Rule.BROKEN, cause=cause.instruction if cause else None)

@@ -26,9 +26,8 @@ class Spread:
     count: int
 
     def __str__(self):
-        if self.count == 1:
-            return units.duration(self.median)
-        return f"{units.duration(self.median)} ({units.duration(self.least)}–{units.duration(self.most)})"
+        median, least, most = map(units.duration, (self.median, self.least, self.most))
+        return median if least == most else f"{median} ({least}–{most})"
 
 
 @dataclass(frozen=True, repr=False)

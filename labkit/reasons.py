@@ -85,7 +85,9 @@ def _sentences():
         Rule.EARLIER: _("Build {build} made this very step, and the cache remembers it."),
         Rule.TWIN: _("An equal step of another stage gives its result."),
         Rule.PRESENT: _("The base image is there already."),
-        Rule.NEIGHBOUR: _("It writes metadata alone: BuildKit has no step for it."),
+        Rule.NEIGHBOUR: _(
+            "Metadata alone: BuildKit has no step for it; it goes with its neighbour."
+        ),
         Rule.TEXT: _("The instruction has changed."),
         Rule.CONTENT: _("The content of {names} has changed."),
         Rule.MODE: _("The permissions of {names} have changed."),

@@ -41,6 +41,11 @@ class Raw(str):
     """HTML that `escape` or this module made; a cell of this kind is put in as it is."""
 
 
+def raw(content) -> Raw:
+    """The content as HTML: escaped, unless it is HTML already."""
+    return content if isinstance(content, Raw) else Raw(escape(content))
+
+
 def state(name: str) -> Raw:
     """A step's state with its sign, on its colour: legible in a light theme and in a dark one."""
     ink = "white" if name in _ON_DARK else "black"
@@ -55,7 +60,7 @@ def sign(name: str) -> Raw:
     ink = "white" if name in _ON_DARK else "black"
     return Raw(
         f'<span style="background: {COLOURS[name]}; color: {ink}; border-radius: 3px; '
-        f'padding: 0 6px" title="{escape(state_word(name))}">{SIGNS[name]}</span>'
+        f'display: inline-block; width: 1.7em; text-align: center" title="{escape(state_word(name))}">{SIGNS[name]}</span>'
     )
 
 
@@ -84,8 +89,7 @@ def box(*parts: str) -> str:
 
 
 def paragraph(text) -> Raw:
-    inner = text if isinstance(text, Raw) else escape(text)
-    return Raw(f'<p style="margin: 4px 0 6px">{inner}</p>')
+    return Raw(f'<p style="margin: 4px 0 6px">{raw(text)}</p>')
 
 
 def alert(text) -> Raw:
@@ -109,9 +113,8 @@ def table(head, rows, right=()) -> Raw:
 
 
 def _cell(tag, content, right):
-    inner = content if isinstance(content, Raw) else escape(content)
     style = _CELL.format(align="right; white-space: nowrap" if right else "left")
-    return f'<{tag} style="{style}">{inner}</{tag}>'
+    return f'<{tag} style="{style}">{raw(content)}</{tag}>'
 
 
 def text_table(rows, gap="  ") -> str:
