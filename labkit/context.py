@@ -13,6 +13,8 @@ from io import BytesIO
 
 from docker.utils.build import PatternMatcher
 
+from labkit import ignore
+
 EDITED = ".labkit.dockerfile"
 """The name under which a Dockerfile with another base travels; it is never copied."""
 
@@ -48,13 +50,17 @@ def entries(request) -> list[str]:
 def kept(request) -> set[str] | None:
     """The paths of the tar that the classic builder keeps; None where that is all there are.
 
-    It takes out an ignored Dockerfile, where .dockerignore itself is sent. Source: removeDockerfile
+    It takes out the Dockerfile and .dockerignore where that names them. Source: removeDockerfile
     of moby/moby, builder/remotecontext/detect.go.
     """
     if not _patterns(request):
         return None
-    found = _walk(request)
-    return found if _edited(request) or ".dockerignore" in found else set(entries(request))
+    found = _walk(request) if _edited(request) else set(entries(request))
+    if ".dockerignore" not in found:
+        return found
+    own = {".dockerignore"} if _edited(request) else {".dockerignore", _name(request)}
+    lines = ignore.patterns(_rules(request.folder / ".dockerignore"))
+    return found - (own - ignore.kept([(name, False) for name in own], lines))
 
 
 def rules(request) -> list[str]:
@@ -84,8 +90,8 @@ def _name(request):
     return request.dockerfile.name if inside else EDITED
 
 
-def _rules(ignore):
-    return ignore.read_text("utf-8-sig", "surrogateescape").splitlines() if ignore.exists() else []
+def _rules(file):
+    return file.read_text("utf-8-sig", "surrogateescape").splitlines() if file.exists() else []
 
 
 def _fill(archive, request):
@@ -94,8 +100,8 @@ def _fill(archive, request):
         if not (edited and path == ".dockerignore"):
             _add(archive, folder, path)
     if edited:
-        ignore = folder / ".dockerignore"
-        own = [*_rules(ignore), EDITED] + ([] if ignore.exists() else [".dockerignore"])
+        file = folder / ".dockerignore"
+        own = [*_rules(file), EDITED] + ([] if file.exists() else [".dockerignore"])
         add_text(archive, ".dockerignore", "\n".join(own) + "\n")
         add_text(archive, EDITED, _text(request))
         return EDITED

@@ -290,19 +290,23 @@ IGNORED = (
     ["*/e"],
     ["#a.txt", " b.log "],
     ["\\*.log"],
+    [".dockerignore"],
+    ["Dockerfile"],
+    ["Dockerfile", ".dockerignore"],
 )
 
 
 @with_docker_26
+@pytest.mark.parametrize("builder", BUILDERS)
 @pytest.mark.parametrize("lines", IGNORED, ids=" ".join)
-def test_what_is_left_out_is_what_buildkit_leaves_out(lab, machine, folder, lines):
+def test_what_is_left_out_is_what_the_builder_leaves_out(lab, machine, folder, lines, builder):
     (folder / "deep" / "e").mkdir()
     (folder / "deep" / "e" / "f.txt").write_text("f")
     (folder / ".dockerignore").write_text("\n".join(lines) + "\n")
     (folder / "Dockerfile").write_text(f"FROM {machine.base}\nCOPY . /all\nRUN cd /all && find .\n")
-    build = lab.build(folder, tag="ignored", builder="buildkit", no_cache=True)
+    build = lab.build(folder, tag="ignored", builder=builder, no_cache=True)
     found = {line[2:] for line in build.steps[2].log.splitlines() if line.startswith("./")}
-    assert found == set(snap(folder).files)
+    assert found == set(snap(folder, builder=builder).files)
 
 
 def test_links_are_followed_inside_the_context(folder):

@@ -76,7 +76,7 @@ ALLOWED = {
     "engine": PURE | {"packages", "private"},
     "base": PURE | {"context", "engine", "host", "packages", "request"},
     "buildkit_stream": set(),
-    "context": set(),
+    "context": {"ignore"},
     "recorder": {"progress"},
     "request": PURE | {"dockerfile"},
     "builders": PURE
