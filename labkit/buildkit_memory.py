@@ -1,9 +1,10 @@
 """What BuildKit's cache remembers, and what it will find: the solver's keys, as symbols.
 
 Each result has an id. `links` leads from (what an operation counts of itself, the place of one
-of its inputs, the key of that input) to the ids of the results made so. An operation is found
-where all its inputs lead to one and the same id. An input has a key by definition (the id of
-the operation that makes it) and often one by content (its files).
+of its inputs, the key of that input) to the ids of the results made so; `results` holds all
+that an operation ever came to. An operation is found where all its inputs lead to one and the
+same id. An input has a key by definition (the id of the operation that makes it) and often one
+by content (its files).
 
 Source: probeCache, recalcCurrentState and commitOptions of moby/buildkit, solver/edge.go; Query of
 solver/cachemanager.go.
@@ -29,7 +30,7 @@ class BuildKitMemory:
     """All results that the builds so far have left; `made` says which build had each last."""
 
     links: Mapping[tuple, frozenset] = field(default_factory=dict)
-    known: frozenset = frozenset()
+    results: Mapping[str, frozenset] = field(default_factory=dict)
     made: Mapping[str, int] = field(default_factory=dict)
     last: tuple[Outcome, ...] = ()
     builds: int = 0
@@ -47,7 +48,7 @@ class BuildKitMemory:
         outcomes = walk.judge()
         number = self.builds + 1
         made = dict(self.made) | {i: number for o in outcomes for i in o.ids or ()}
-        return BuildKitMemory(walk.links, walk.known, made, outcomes, number)
+        return BuildKitMemory(walk.links, walk.results, made, outcomes, number)
 
 
 class _Walk:
@@ -57,7 +58,7 @@ class _Walk:
         self.memory, self.plan, self.states = memory, plan, states
         self.learning = learning
         self.explainer = None if learning else Explainer(plan, memory.last)
-        self.links, self.known = dict(memory.links), set(memory.known)
+        self.links, self.results = dict(memory.links), dict(memory.results)
         self.outcomes: list[Outcome] = []
         self.fresh: set[str] = set()
         self.vertices: dict[tuple, frozenset] = {}
@@ -65,7 +66,6 @@ class _Walk:
     def judge(self):
         for operation in self.plan:
             self.outcomes.append(self._one(operation))
-        self.known = frozenset(self.known)
         return tuple(self.outcomes) if self.learning else _broken_off(self.outcomes)
 
     def _one(self, operation):
@@ -102,7 +102,7 @@ class _Walk:
         """Of each input its keys, and whether it may have others that are not known."""
         below = operation.below
         ids = _NOTHING if below is None else self.outcomes[below].ids
-        first = (ids or frozenset(), ids is None)
+        first = (ids or frozenset(), ids is None or operation.by_content)
         return [first, *(self._keys(i) for i in operation.inputs)]
 
     def _keys(self, given: Input):
@@ -122,9 +122,7 @@ class _Walk:
     def _possible(self, own, inputs):
         """The ids that might be found, were the keys known that are not."""
         closed = [f for f, (_k, more) in zip(self._found(own, inputs), inputs) if not more]
-        if not closed:
-            return frozenset({own}) if own in self.known else frozenset()
-        return frozenset.intersection(*closed)
+        return frozenset.intersection(self.results.get(own, frozenset()), *closed)
 
     def _state(self, operation, own, inputs, hit):
         if operation.missing:
@@ -153,7 +151,7 @@ class _Walk:
         """The ids of a step whose state is known; None where it is not clear which of several."""
         if hit or state is not State.CACHED:
             return hit
-        possible = self._possible(own, inputs) - {own}
+        possible = self._possible(own, inputs)
         return possible if len(possible) < 2 else None
 
     def _outcome(self, operation, own, inputs, hit, state):
@@ -176,7 +174,7 @@ class _Walk:
         return mark((own, [sorted(map(str, keys)) for keys, _more in inputs]))
 
     def _save(self, own, inputs, ids):
-        self.known.add(own)
+        self.results[own] = self.results.get(own, frozenset()) | ids
         for place, (keys, _more) in enumerate(inputs):
             for key in keys:
                 self.links[own, place, key] = self.links.get((own, place, key), frozenset()) | ids

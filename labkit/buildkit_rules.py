@@ -179,7 +179,11 @@ class _Reading:
         }
         mounts = [self._mount(m[8:], scene) for m in instruction.flags if m.startswith("--mount=")]
         facts["mounts"] = tuple(found for found, _input in mounts)
-        self._files(instruction, scene, facts, [i for _found, i in mounts if i])
+        # The mount of a secret has input 0 in the protocol, so the whole file system below is hashed
+        # (client/llb/exec.go leaves Input out; getMountDeps of ops/exec.go).
+        by_content = any(found[0] in ("secret", "ssh") for found, _input in mounts)
+        inputs = [i for _found, i in mounts if i]
+        self._files(instruction, scene, facts, inputs, by_content=by_content)
 
     def _command(self, instruction, scene):
         if instruction.json:
@@ -261,7 +265,7 @@ class _Reading:
             found.append((name, content if plain else expand.text(content, scene.env)))
         return tuple(found)
 
-    def _files(self, instruction, scene, facts, inputs):
+    def _files(self, instruction, scene, facts, inputs, **more):
         """Add an operation that takes files; with --link it stands on nothing, and is merged.
 
         Where the image store cannot merge, --link means nothing.
@@ -272,7 +276,7 @@ class _Reading:
             kind = "missing" if gone.rule is Rule.MISSING else "unclear"
             self._add(instruction, scene, facts, **{kind: gone})
         elif not self.recipe.merges or flag(instruction, "link") in (None, "false"):
-            self._add(instruction, scene, facts, inputs)
+            self._add(instruction, scene, facts, inputs, **more)
         elif facts.get("mode"):
             raise Unclear("--link --chmod")  # Merged since BuildKit 0.14, copied before.
         else:

@@ -48,7 +48,8 @@ class Operation:
     `facts` is what counts of the operation itself, by name; `below` the number of the operation
     on whose result it stands, None where that is nothing. `variables` are those that it sees, with
     the keyword that set them in `origins`. `hidden` ones are no step of the
-    Dockerfile. `unclear` says why its key is not known, `missing` that it will fail.
+    Dockerfile. `unclear` says why its key is not known, `missing` that it will fail. `by_content`
+    is for one that is found by the files below it, whatever made them.
     """
 
     instruction: Instruction
@@ -61,6 +62,7 @@ class Operation:
     unclear: Reason | None = None
     missing: Reason | None = None
     skips_cache: bool = False
+    by_content: bool = False
 
 
 @dataclass

@@ -119,7 +119,9 @@ def _unknown_bytes(operation, outcomes):
     for given in operation.inputs:
         if given.operation is not None:
             return Reason(Rule.BYTES, cause=_root(given.operation, outcomes))
-    return None
+    return (
+        Reason(Rule.BYTES, cause=_root(operation.below, outcomes)) if operation.by_content else None
+    )
 
 
 def _doubt(number, outcomes):

@@ -216,6 +216,14 @@ def test_a_copy_that_breaks_a_build_off_makes_guesses_of_what_is_called_cached()
     assert memory.predict(made).states()[3] == "RAN"
 
 
+def test_a_run_with_a_secret_is_found_by_the_files_below_it():
+    lines = "RUN {}\nRUN --mount=type=secret,id=none true\nRUN last"
+    steps = foretell(lines.format("one"), lines.format("two")).steps
+    assert [v.state for v in steps[1:]] == [State.RAN, None, None]
+    assert steps[2].reason.rule is Rule.BYTES and steps[2].reason.cause.line == 2
+    assert set(foretell(lines, lines).states()) == {"CACHED"}
+
+
 # The table of rules
 
 

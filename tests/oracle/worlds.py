@@ -42,6 +42,7 @@ COMMON = (
     'ENV B="{w} {v}" C=$A',
     "ENV D {w} {v}",
     "ARG A",
+    "ARG A",
     "ARG A={w}",
     "ARG V={w}",
     "ARG HTTP_PROXY",
@@ -92,6 +93,7 @@ STAGED_BUILDKIT = (
 BROKEN = (
     "RUN echo {w} && false",
     "RUN echo {w} && false",
+    "COPY nothing-here /none",
     "COPY nothing-here /none",
     "ADD http://127.0.0.1:9/x /none",
 )
@@ -176,7 +178,7 @@ class Maker:
             pool += STAGED * 4 + (STAGED_BUILDKIT * 3 if self.buildkit else ())
         kind = self.random.choice(
             sorted({line.split()[0] for line in pool})
-            + ["RUN", "RUN", "COPY", "COPY", "ARG", "ENV"]
+            + ["RUN", "RUN", "COPY", "COPY", "ARG", "ARG", "ENV"]
         )
         template = self.random.choice([line for line in pool if line.split()[0] == kind])
         return template.format(
@@ -211,14 +213,22 @@ class Maker:
             lines[line] = self.line(stage)
         return self._with_stage(world, stage, lines)
 
-    def change_word(self, world, _worlds):
-        stage, line = self._place(world)
+    def change_word(self, world, _worlds, place=None):
+        stage, line = place or self._place(world)
         lines = list(world.stages[stage])
         found = re.findall("|".join(WORDS), lines[line])
         if found:
             new = self.random.choice([w for w in WORDS if w != found[0]])
             lines[line] = lines[line].replace(found[0], new, 1)
         return self._with_stage(world, stage, lines)
+
+    def change_variable(self, world, worlds):
+        """An ENV or ARG gets another value, where there is one."""
+        lines = [(s, n) for s, x in enumerate(world.stages) for n in range(1, len(x))]
+        found = [(s, n) for s, n in lines if world.stages[s][n].startswith(("ENV", "ARG"))]
+        if not found:
+            return self.change_word(world, worlds)
+        return self.change_word(world, worlds, self.random.choice(found))
 
     def insert_line(self, world, _worlds):
         stage, line = self._place(world)
@@ -333,6 +343,7 @@ class Maker:
 
 EDITS = (  # `odd` holds what labkit leaves unpredicted
     ["change_line", "change_word", "insert_line", "swap_lines", "change_file"] * 3
+    + ["change_variable", "build_arg"] * 2
     + [
         "change_mode",
         "add_file",
@@ -345,7 +356,7 @@ EDITS = (  # `odd` holds what labkit leaves unpredicted
     ]
     * 2
     + ["delete_line", "comment", "touch", "ignore", "without_cache", "same", "other_base"]
-    + ["other_target", "break_step", "odd"]
+    + ["other_target", "break_step", "break_step", "odd"]
 )
 
 
