@@ -91,6 +91,7 @@ class BuildKitReader(Reader):
         if not found:
             return None
         stage = self._stage(found["stage"])
+        self._has_step(stage, found["rest"])
         place = stage, int(found["number"])
         row = self._numbers.get(place)
         if row is None and place in self._numbers:
@@ -98,6 +99,14 @@ class BuildKitReader(Reader):
         if found["rest"].startswith("FROM"):
             return self.row(self.dockerfile.stage(stage)[0])
         return self._same_text(stage, found["rest"], row)
+
+    def _has_step(self, stage, text):
+        """A relative WORKDIR that was taken for / has a step where the base has a WORKDIR of its own."""
+        told = {i for i in self._at_root if i.stage == stage and i.words() == text.split()}
+        if told:
+            self._at_root -= told
+            self._numbers = self._number_rows()
+            self._vertices.clear()
 
     def _same_text(self, stage, text, row):
         """The row with this text, else the one with this number where the keyword fits.

@@ -12,12 +12,13 @@ from labkit.reasons import Reason, Rule
 
 
 def heredoc(text, heredocs):
-    """The command that a RUN with heredocs comes to (dispatchRun)."""
+    """The command that a RUN with heredocs comes to, and the file that it is run as (dispatchRun)."""
     name, content = heredocs[0]
     word = text.strip()
     if len(heredocs) == 1 and word.lstrip("0123456789<-").strip("\"'") == name and " " not in word:
-        return chomped(word, content)
-    return "\n".join([text, *(content + name for name, content in heredocs)])
+        text = chomped(word, content)
+        return text, f"/dev/pipes/{name}" if content.startswith("#!") else ""
+    return "\n".join([text, *(content + name for name, content in heredocs)]), ""
 
 
 def chomped(word, content):
@@ -68,4 +69,4 @@ def _digest(files, path):
         if followed := files.take(path):
             return followed.key
         raise Unclear(path)
-    return mark(here.stamp)
+    return mark(here.bare)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from labkit.buildkit_rules import operations
-from labkit.files import mark
+from labkit.files import FOLDER, mark
 from labkit.operations import Input
 from labkit.outcomes import Explainer, Outcome, base_below, breaks_off, seen
 from labkit.progress import State
@@ -27,17 +27,24 @@ _WROTE = (State.CACHED, State.RAN)
 
 @dataclass(frozen=True)
 class BuildKitMemory:
-    """All results that the builds so far have left; `made` says which build had each last."""
+    """All results that the builds so far have left; `made` says which build had each last.
+
+    `folders` has the modes of the folders that were sent, -1 for one that had several.
+    """
 
     links: Mapping[tuple, frozenset] = field(default_factory=dict)
     results: Mapping[str, frozenset] = field(default_factory=dict)
     made: Mapping[str, int] = field(default_factory=dict)
     last: tuple[Outcome, ...] = ()
     builds: int = 0
+    folders: Mapping[str, int] = field(default_factory=dict)
 
     def judge(self, recipe: Recipe) -> tuple[Outcome, ...]:
         """What each operation of the recipe will come to."""
-        return _Walk(self, operations(recipe)).judge()
+        walk = _Walk(self, operations(recipe))
+        modes = _folders(recipe)
+        walk.changed = {p for p, mode in modes.items() if self.folders.get(p, mode) != mode}
+        return walk.judge()
 
     def learn(self, recipe: Recipe, states: Mapping | None) -> "BuildKitMemory":
         """The memory after a build of the recipe whose steps came to these states.
@@ -48,7 +55,15 @@ class BuildKitMemory:
         outcomes = walk.judge()
         number = self.builds + 1
         made = dict(self.made) | {i: number for o in outcomes for i in o.ids or ()}
-        return BuildKitMemory(walk.links, walk.results, made, outcomes, number)
+        modes = _folders(recipe)
+        folders = {p: m if self.folders.get(p, m) == m else -1 for p, m in modes.items()}
+        return BuildKitMemory(
+            walk.links, walk.results, made, outcomes, number, {**self.folders, **folders}
+        )
+
+
+def _folders(recipe):
+    return {path: f.mode for path, f in recipe.files.files.items() if f.kind == FOLDER}
 
 
 class _Walk:
@@ -62,6 +77,7 @@ class _Walk:
         self.outcomes: list[Outcome] = []
         self.fresh: set[str] = set()
         self.vertices: dict[tuple, frozenset] = {}
+        self.changed: set[str] = set()
 
     def judge(self):
         for operation in self.plan:
@@ -132,9 +148,15 @@ class _Walk:
         if operation.unclear:
             return State.RAN if self._is_first(inputs[0]) else None
         if hit:
-            return State.CACHED
+            return None if self._modes(operation) else State.CACHED
         open_inputs = any(more for _keys, more in inputs)
         return None if open_inputs and self._possible(own, inputs) else State.RAN
+
+    def _modes(self, operation):
+        """The folders among the files whose mode is not the one that was sent first."""
+        if not self.changed:
+            return ()
+        return tuple(p for i in operation.inputs for p in i.files if p in self.changed)
 
     def _is_first(self, below):
         """Whether nothing was ever made on what the operation stands on."""
@@ -184,6 +206,8 @@ class _Walk:
             return None  # What was built needs no reason any more.
         if operation.missing or (operation.unclear and state is None):
             return operation.missing or operation.unclear
+        if state is None and ids is None and (names := self._modes(operation)):
+            return Reason(Rule.FOLDER, names[:3])
         if state is State.CACHED:
             twin = bool(ids and ids & self.fresh)
             return Reason(Rule.TWIN) if twin else seen(self.memory, ids)

@@ -22,6 +22,7 @@ from labkit.operations import (
     arg_pairs,
     base_of,
     flag,
+    octal,
     outer_args,
     pairs,
     trigger,
@@ -66,6 +67,8 @@ class _Reading:
             return  # CMD, LABEL, EXPOSE, ...: written into the config, no operation.
         self.hidden = hidden
         try:
+            if len(set(self.dockerfile.stages)) < len(self.dockerfile.stages):
+                raise Unclear(", ".join(self.dockerfile.stages))  # Which one a step is of: unclear.
             act(instruction, scene)
         except Unclear as error:
             reason = unread(str(error))
@@ -110,15 +113,30 @@ class _Reading:
         elif name != "scratch":
             base = base_of(self.recipe, name)
             unclear = None if base else unread(name)
-            facts = {"base": base.key if base else name, "platform": flag(start, "platform")}
+            facts = {"base": base.key if base else name}
+            if base and self._platform(start) not in (None, base.platform):
+                unclear = unread(start.text)
             scene = _scene(base) if base else scene
-        scene.env.setdefault("PATH", PATH)
+        scene.kept_env.setdefault("PATH", PATH)
+        for key, value in scene.kept_env.items():  # They go before an ARG of the stage below.
+            _put(scene, key, value, scene.origins.get(key, "ENV"))
         self.done.append(Operation(start, facts, scene.head, unclear=unclear))
         scene.head = len(self.done) - 1
         triggers, scene.triggers = scene.triggers, ()
         for text in triggers:  # dispatchOnBuildTriggers
-            self._take(trigger(text, start), scene, hidden=True)
+            self._trigger(text, start, scene)
         return scene
+
+    def _trigger(self, text, start, scene):
+        try:
+            self._take(trigger(text, start), scene, hidden=True)
+        except Unclear as error:
+            self.hidden = True
+            self._add(start, scene, {"raw": text}, unclear=unread(str(error)))
+
+    def _platform(self, start):
+        written = flag(start, "platform")
+        return expand.word(written, self.outer, self.escape) if written else None
 
     def on_env(self, instruction, scene):
         """ENV: the variables of a line see those above it; a new value moves to the end.
@@ -127,6 +145,7 @@ class _Reading:
         """
         found = [(self._word(k, scene), self._word(v, scene)) for k, v in pairs(instruction)]
         for name, value in found:
+            scene.kept_env[name] = value
             _put(scene, name, value, "ENV")
 
     def on_arg(self, instruction, scene):
@@ -134,8 +153,8 @@ class _Reading:
 
         Source: dispatchArg. Predefined proxy variables count only where an ARG names them.
         """
-        for name, value in arg_pairs(instruction):
-            value = self._word(value, scene) if value is not None else None
+        written = [(n, v if v is None else self._word(v, scene)) for n, v in arg_pairs(instruction)]
+        for name, value in written:
             value = self.recipe.build_args.get(name, value)
             if value is None:
                 value = self.outer.get(name)
@@ -156,11 +175,14 @@ class _Reading:
     def on_workdir(self, instruction, scene):
         """WORKDIR: makes the folder, for the USER in force. The way to / makes nothing.
 
-        Source: dispatchWorkdir.
+        A whole path is kept as it is written for the RUNs below: /app and /app/ differ there.
+        Source: dispatchWorkdir; NormalizeWorkdir of util/system/path.go.
         """
-        scene.folder = absolute(scene.folder, self._word(instruction.arguments[0], scene))
+        path = self._word(instruction.arguments[0], scene)
+        folder = absolute(scene.folder, path)
+        scene.folder = path if path.startswith("/") else folder
         if scene.folder != "/":
-            self._add(instruction, scene, {"folder": scene.folder, "owner": scene.user})
+            self._add(instruction, scene, {"folder": folder, "owner": scene.user})
 
     def on_run(self, instruction, scene):
         """RUN: command, all variables in their order, folder, user, network, mounts.
@@ -174,8 +196,8 @@ class _Reading:
             "env": tuple(scene.env.items()),
             "folder": scene.folder,
             "user": scene.user,
-            "network": flag(instruction, "network"),
-            "security": flag(instruction, "security"),
+            "network": flag(instruction, "network") or "default",
+            "security": flag(instruction, "security") or "sandbox",
         }
         mounts = [self._mount(m[8:], scene) for m in instruction.flags if m.startswith("--mount=")]
         facts["mounts"] = tuple(found for found, _input in mounts)
@@ -183,14 +205,25 @@ class _Reading:
         # (client/llb/exec.go leaves Input out; getMountDeps of ops/exec.go).
         by_content = any(found[0] in ("secret", "ssh") for found, _input in mounts)
         inputs = [i for _found, i in mounts if i]
+        # A mount of the very stage below is the same input, so that one is hashed, too.
+        by_content = by_content or any(self._is_below(i, scene) for i in inputs)
         self._files(instruction, scene, facts, inputs, by_content=by_content)
+
+    def _is_below(self, given, scene):
+        number = scene.head
+        while number is not None and "stage" in self.done[number].facts:
+            number = self.done[number].below
+        same = getattr(given, "operation", None)
+        return same is not None and same == number
 
     def _command(self, instruction, scene):
         if instruction.json:
             return instruction.arguments
         text = instruction.arguments[0] if instruction.arguments else ""
         if instruction.heredocs:
-            text = heredoc(text, instruction.heredocs)
+            text, script = heredoc(text, instruction.heredocs)
+            if script:  # It is run as a file of this name.
+                return script, text
         return (*(scene.shell or SHELL), text)
 
     def _mount(self, text, scene):
@@ -205,8 +238,15 @@ class _Reading:
             name, sign, value = word.partition("=")
             given[_MOUNT.get(name, name)] = self._word(value, scene) if sign else "true"
         kind = given.pop("type", "bind")
-        target = absolute(scene.folder, given.pop("target", ""))
-        source, origin = given.pop("source", ""), given.pop("from", "")
+        to, source, origin = (given.pop(k, "") for k in ("target", "source", "from"))
+        target = absolute(scene.folder, to) if to else ""
+        owner = {k: given.pop(k) for k in ("uid", "gid", "mode") if k in given}
+        if owner or kind == "secret":
+            usual = "755" if kind == "cache" else "400"
+            mode = octal(owner.get("mode", usual))
+            given["owner"] = (owner.get("uid", "0"), owner.get("gid", "0"), mode)
+        if kind == "secret":
+            target, given["id"] = _secret(given.get("id") or source, target)
         if kind == "cache":
             own = given.pop("id", None) in (None, target)
             plain = given.pop("sharing", "shared") == "shared"
@@ -215,7 +255,7 @@ class _Reading:
             given["ro"] = given.pop("rw", "false") != "true" and given.pop("ro", "true") == "true"
         found = (kind, target, *sorted(given.items()))
         if kind == "bind" or (kind == "cache" and origin):
-            return found, self._source(origin, [source], scene)
+            return found, self._source(origin, [source or "/"], scene)
         return found, None
 
     def on_copy(self, instruction, scene):
@@ -237,7 +277,7 @@ class _Reading:
         facts = {
             "destination": self._destination(to, scene),
             "owner": self._word(flag(instruction, "chown") or "", scene),
-            "mode": self._word(flag(instruction, "chmod") or "", scene),
+            "mode": octal(self._word(flag(instruction, "chmod") or "", scene)),
             "unpack": instruction.keyword == "ADD",
             "names": tuple([posixpath.basename(clean(s)) or "/" for s in sources]),
             "documents": documents,
@@ -293,6 +333,8 @@ class _Reading:
         path = "\0".join(sorted(paths))
         number = self._stage(origin)
         if number is not None:
+            if number not in self.scenes:
+                raise Unclear(origin)  # A later stage, or one that only an ONBUILD names.
             return Input(operation=self.scenes[number].head, path=path)
         base = base_of(self.recipe, origin)
         return Input(key=mark(("image", base.key, path))) if base else unread(origin)
@@ -300,7 +342,7 @@ class _Reading:
     def _stage(self, name):
         names = [known.lower() for known in self.dockerfile.stages]
         if name.lower() in names:
-            return names.index(name.lower())
+            return len(names) - 1 - names[::-1].index(name.lower())
         return int(name) if name.isdigit() and int(name) < len(names) else None
 
     def _remote(self, source, instruction):
@@ -325,13 +367,19 @@ _MOUNT = {
 
 def _scene(base) -> Scene:
     return Scene(
-        env=dict(base.env),
+        kept_env=dict(base.env),
         origins={name: "base" for name, _value in base.env},
         folder=base.folder or "/",
         user=base.user,
         shell=base.shell,
         triggers=base.triggers,
     )
+
+
+def _secret(name, target):
+    """(target, id) of a secret, of which one gives the other (dispatchSecret)."""
+    name = name or posixpath.basename(target)
+    return target or f"/run/secrets/{posixpath.basename(name)}", name
 
 
 def _put(scene, name, value, origin):

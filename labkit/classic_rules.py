@@ -64,6 +64,8 @@ class _Reading:
 
     def _take(self, instruction, scene):
         try:
+            if scene.doubt:
+                raise Unclear(scene.doubt)
             if any(flag(instruction, name) for name in _UNKNOWN_FLAGS):
                 raise Unclear(instruction.flags[0])
             facts, inputs = getattr(self, "on_" + instruction.keyword.lower())(instruction, scene)
@@ -92,7 +94,12 @@ class _Reading:
 
     def _values(self, scene):
         """What a word sees: ENV goes before an ARG of the same name (Env beats ARG)."""
-        return scene.args | scene.env
+        return self._proxies() | scene.args | scene.env
+
+    def _proxies(self):
+        """The build arguments that need no ARG; 20.10 does not know ALL_PROXY (buildargs.go)."""
+        older = {"ALL_PROXY", "all_proxy"} if self.recipe.engine < (26, 1) else set()
+        return {k: v for k, v in self.recipe.build_args.items() if k in PROXIES - older}
 
     def _word(self, text, scene):
         return expand.word(text, self._values(scene), self.escape)
@@ -118,9 +125,15 @@ class _Reading:
         triggers, scene.triggers = scene.triggers, ()
         self.hidden = True
         for text in triggers:
-            self._take(trigger(text, start), scene)
+            self._trigger(text, start, scene)
         self.hidden = False
         return scene
+
+    def _trigger(self, text, start, scene):
+        try:
+            self._take(trigger(text, start), scene)
+        except Unclear as error:
+            self._add(start, scene, {"raw": text}, unclear=unread(str(error)))
 
     def on_env(self, instruction, scene):
         """ENV: names and values in the order of the line, variables put in (dispatchEnv)."""
@@ -137,8 +150,8 @@ class _Reading:
     def on_arg(self, instruction, scene):
         """ARG: its default counts, not the value that is given (dispatchArg)."""
         told = []
-        for name, value in arg_pairs(instruction):
-            value = self._word(value, scene) if value is not None else None
+        written = [(n, v if v is None else self._word(v, scene)) for n, v in arg_pairs(instruction)]
+        for name, value in written:
             told.append(name if value is None else f"{name}={value}")
             given = self.recipe.build_args.get(name, value)
             given = self.outer.get(name) if given is None else given
@@ -158,7 +171,7 @@ class _Reading:
         if instruction.heredocs:
             raise Unclear("<<")
         found = {k: v for k, v in scene.args.items() if k not in scene.env}
-        given = PROXIES & self.recipe.build_args.keys()
+        given = self._proxies().keys() - scene.env.keys()
         undeclared = ("|0",) if given and not found else ()
         args = tuple(sorted(f"{k}={v}" for k, v in found.items())) or undeclared
         return {"command": self._command(instruction, scene), "args": args}, ()
@@ -174,7 +187,8 @@ class _Reading:
     def on_entrypoint(self, instruction, scene):
         """ENTRYPOINT; an empty one over another is never found again (daemon/commit.go, merge)."""
         command = self._command(instruction, scene)
-        if scene.config.get("entrypoint") and not any(command):
+        if (scene.config.get("entrypoint") and not any(command)) or tuple(command) == ("",):
+            scene.doubt = instruction.text if tuple(command) == ("",) else scene.doubt
             raise Unclear(instruction.text)
         scene.config["entrypoint"] = any(command)
         return {"command": command}, ()
@@ -223,7 +237,8 @@ class _Reading:
             raise Unclear(instruction.text)
         scene.config["health"] = True
         told = {k: v for k, _s, v in (f[2:].partition("=") for f in instruction.flags)}
-        told = {k: _nanoseconds(v) for k, v in told.items()} if kind != "NONE" else {}
+        told = {k: _value(k, v) for k, v in told.items()} if kind != "NONE" else {}
+        told = {k: v for k, v in told.items() if v}
         return {
             "text": (instruction.json, kind, instruction.arguments[1:], tuple(sorted(told.items())))
         }, ()
@@ -270,7 +285,19 @@ def _scene(base) -> Scene:
         shell=base.shell,
         triggers=base.triggers,
         config={name: bool(base.config.get(key)) for name, key in set_already.items()},
+        doubt=_doubt(base),
     )
+
+
+def _doubt(base):
+    """What of a base keeps its steps from being found again (daemon/commit.go, merge)."""
+    if base.config.get("Entrypoint") == [""]:
+        return "ENTRYPOINT"
+    return "WORKDIR" if base.folder and posixpath.normpath(base.folder) != base.folder else ""
+
+
+def _value(name, text):
+    return int(text) if name == "retries" and text.isdigit() else _nanoseconds(text)
 
 
 def _nanoseconds(text):

@@ -28,12 +28,14 @@ class Bases:
 
     def __init__(self, engine: Engine):
         self._engine, self.made = engine, {}
+        self.built: list[str | None] = []
 
     def of(self, image: str) -> str:
-        """The cold base that was made from an image."""
-        if image not in self.made:
-            self.made[image] = derive(self._engine, image)
-        return self.made[image]
+        """The cold base that was made from an image; one for all the names that it has."""
+        key = image_id(self._engine, image)
+        if key not in self.made:
+            self.made[key] = derive(self._engine, image)
+        return self.made[key]
 
     def __enter__(self):
         return self
@@ -43,14 +45,22 @@ class Bases:
         with contextlib.suppress(LabkitError if error else ()):
             for name in self.made.values():
                 remove(self._engine, name)
+            for image in filter(None, self.built):  # What stands on scratch has no cold base below.
+                _gone(self._engine.client.api, image)
+
+
+def image_id(engine: Engine, image: str) -> str:
+    """The id of an image, which is pulled where it is not there; BaseError where it cannot be had."""
+    if not (base.present(engine, image) or base.pull(engine, image)):
+        raise _no_base(image, _("It is not in the engine and no registry gave it."))
+    with speaking(_("The engine does not tell about the image {name}.").format(name=image)):
+        return engine.client.api.inspect_image(image)["Id"]
 
 
 def derive(engine: Engine, image: str) -> str:
     """Make one cold base; its name."""
     name = f"labkit/cold:{secrets.token_hex(6)}"
     try:
-        if not (base.present(engine, image) or base.pull(engine, image)):
-            raise _no_base(image, _("It is not in the engine and no registry gave it."))
         found = engine.client.api.inspect_image(image)
         if (found.get("Config") or {}).get("OnBuild"):
             raise _no_base(image, _("It has ONBUILD triggers, which would run beforehand."))
@@ -106,8 +116,8 @@ def remove(engine: Engine, name: str) -> None:
 def _gone(api, name):
     try:
         api.remove_image(name, force=True)
-    except docker.errors.ImageNotFound:
-        pass
+    except docker.errors.APIError:
+        pass  # It went with another, or somebody uses it by now.
 
 
 def _built_on(api, layers):

@@ -113,6 +113,7 @@ def _text(request):
 
 
 def _add(archive, folder, path):
+    archive.inodes.clear()  # A second name of a file goes as a file, so that its content counts.
     archive.add(folder / path, arcname=path, recursive=False, filter=_owned_by_root)
 
 

@@ -3,7 +3,7 @@
 import difflib
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dockerfile as parser
@@ -95,7 +95,7 @@ class Dockerfile:
         if not target:
             return len(names) - 1
         if target.lower() in names:
-            return names.index(target.lower())
+            return _last(names, target.lower())
         raise DockerfileError(
             _("There is no stage “{target}” in the Dockerfile.").format(target=target),
             _("The stages are: {names}.").format(names=", ".join(self.stages)),
@@ -109,7 +109,7 @@ class Dockerfile:
             if instruction.stage is None and instruction.keyword == "ARG":
                 values |= _arguments(instruction)
         values |= {k: v for k, v in (build_args or {}).items() if k in values}
-        return loose(self.stage(number)[0].arguments[0], values)
+        return loose(self.stage(number)[0].arguments[0].strip("\"'"), values)
 
     def images(self, build_args: dict | None = None) -> tuple[str, ...]:
         """The images that the stages are FROM, each once; scratch is none."""
@@ -121,7 +121,7 @@ class Dockerfile:
         """The earlier stage that stage `number` is FROM; None where it is an image."""
         name = self.base(number, build_args).lower()
         names = [n.lower() for n in self.stages[:number]]
-        return names.index(name) if name in names else None
+        return _last(names, name)
 
     def chain(self, number: int, build_args: dict | None = None) -> tuple[Instruction, ...]:
         """The instructions that make a stage, those of the stages it is FROM included."""
@@ -185,7 +185,7 @@ def parse(text: str) -> Dockerfile:
     if not text.strip():
         raise DockerfileError(_("The Dockerfile is empty."), next_step=_FIRST())
     try:
-        commands = parser.parse_string(text)
+        commands = parser.parse_string(text.replace("\r\n", "\n"))
     except parser.GoParseError as error:
         raise DockerfileError(
             _("The Dockerfile cannot be read: {error}.").format(error=error), next_step=_FIRST()
@@ -198,19 +198,36 @@ def parse(text: str) -> Dockerfile:
         instructions.append(_instruction(command, stage, index))
     if stage is None:
         raise DockerfileError(_("The Dockerfile has no FROM."), next_step=_FIRST())
-    return Dockerfile(text, tuple(instructions))
+    found = Dockerfile(text, tuple(instructions))
+    return _with_returns(found) if "\r\n" in text else found
 
 
 def load(path: Path) -> Dockerfile:
     """The Dockerfile in a file."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        return parse(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise DockerfileError(
             _("The Dockerfile cannot be read: {error}.").format(error=error),
             str(path),
             _("Save it as text in UTF-8, readable by you."),
         ) from error
+
+
+def _with_returns(found):
+    """Texts of heredocs keep the line ends of the file; elsewhere they do not matter."""
+    return replace(
+        found,
+        instructions=tuple(
+            replace(i, heredocs=tuple((n, t.replace("\n", "\r\n")) for n, t in i.heredocs))
+            for i in found.instructions
+        ),
+    )
+
+
+def _last(names, name):
+    """The last place of a name, as the builders take it where two stages share one."""
+    return max((n for n, known in enumerate(names) if known == name), default=None)
 
 
 def _FIRST():

@@ -31,11 +31,11 @@ class Bench:
     @property
     def text(self) -> str:
         """What the Dockerfile says."""
-        return self.dockerfile.read_text(encoding="utf-8-sig")
+        return self.dockerfile.read_bytes().decode("utf-8-sig")
 
     def write(self, text: str) -> None:
         """Put another text into the Dockerfile."""
-        self.dockerfile.write_text(text, encoding="utf-8")
+        self.dockerfile.write_bytes(text.encode("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def change_line(line: int | str, text: str) -> Edit:
     def apply(bench):
         found = _instruction(bench, line)
         lines = bench.text.split("\n")
-        lines[found.line - 1 : found.end_line] = [text]
+        end = "\r" if lines[found.end_line - 1].endswith("\r") else ""
+        lines[found.line - 1 : found.end_line] = [text + end]
         bench.write("\n".join(lines))
 
     return Edit(_("line {line}: {text}").format(line=line, text=text), apply)
@@ -85,22 +86,24 @@ def break_step(line: int | str) -> Edit:
 
     def apply(bench):
         found = _instruction(bench, line)
-        if found.keyword != "RUN" or found.json or found.heredocs:
+        last = bench.text.split("\n")[found.end_line - 1]
+        plain = found.keyword == "RUN" and not (found.json or found.heredocs)
+        if not plain or " #" in last or "exit" in last:
             raise InputError(
                 _("Line {line} cannot be broken: {text}").format(line=found.line, text=found.text),
                 _("break_step adds “&& false” to a command that a shell runs."),
                 _("Name the line of a RUN, or break it yourself with change_line."),
             )
-        bench.sound = bench.text
+        bench.sound = bench.sound or bench.text
         lines = bench.text.split("\n")
-        lines[found.end_line - 1] += " && false"
+        lines[found.end_line - 1] = last.rstrip("\r") + " && false" + "\r" * last.endswith("\r")
         bench.write("\n".join(lines))
 
     return Edit(_("line {line} broken").format(line=line), apply)
 
 
 def repair() -> Edit:
-    """Put right what `break_step` broke."""
+    """Put the Dockerfile back as it was before `break_step`."""
 
     def apply(bench):
         if bench.sound is None:
@@ -224,7 +227,7 @@ def _file(bench, path):
 
 def _inside(bench, path):
     file = bench.folder / path
-    if not Path(os.path.abspath(file)).is_relative_to(os.path.abspath(bench.folder)):
+    if not file.resolve().is_relative_to(bench.folder.resolve()):  # A link may lead out of it.
         raise InputError(
             _("{path} is outside the recipe.").format(path=path),
             _("An experiment changes its own copy of the folder alone."),

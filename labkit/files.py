@@ -34,6 +34,15 @@ class File:
     stamp: str = field(init=False, compare=False, repr=False)
 
     @property
+    def bare(self) -> str:
+        """The stamp without a folder's mode, of which BuildKit does not see a change for sure.
+
+        A folder that is there already gets the new mode, but no new digest (HandleChange of
+        tonistiigi/fsutil, diskwriter.go).
+        """
+        return FOLDER if self.kind == FOLDER else self.stamp
+
+    @property
     def content(self) -> tuple:
         """What the file says, apart from its mode."""
         return self.kind, self.size_bytes, self.digest, self.target, self.extra
@@ -65,7 +74,7 @@ class Files:
         """What a source path takes, with links followed; None where there is no such file.
 
         Source: checksumFollow and checksum of moby/buildkit, cache/contenthash/checksum.go: a
-        file counts without its name, a folder with the names in it and its own mode.
+        file counts without its name, a folder with the names in it. For its mode see `File.bare`.
         """
         return self.once(("take", source), lambda: self._take(clean(source)))
 
@@ -77,8 +86,17 @@ class Files:
 
     def match(self, pattern: str) -> tuple[str, ...]:
         """The paths that a pattern with wildcards matches, in BuildKit's order."""
-        rule = wildcard(clean(pattern))
-        return tuple(path for path in self._ordered if rule.fullmatch(path))
+        fixed, rest = _split(clean(pattern))
+        real = self.follow(fixed)
+        if real is None:
+            return ()
+        start = real + "/" if real else ""
+        rule = wildcard(rest)
+        return tuple(
+            path
+            for path in self._ordered
+            if path.startswith(start) and rule.fullmatch(path[len(start) :])
+        )
 
     def inside(self, folder: str) -> tuple[str, ...]:
         """The paths below a folder, in order."""
@@ -98,8 +116,8 @@ class Files:
             return Taken(mark(here.stamp), {path: here})
         found = {p: self.files[p] for p in self.inside(path)}
         start = len(path) + 1 if path else 0
-        listed = [text for p, f in found.items() for text in (p[start:], f.stamp)]
-        own = here.stamp if here else ""  # The root's mode does not count.
+        listed = [text for p, f in found.items() for text in (p[start:], f.bare)]
+        own = here.bare if here else ""
         return Taken(mark("\0".join([own, *listed])), ({path: here} if here else {}) | found)
 
     def follow(self, path: str, last: bool = True) -> str | None:
@@ -134,6 +152,13 @@ def clean(path: str) -> str:
     ('a/b', '', 'x')
     """
     return posixpath.normpath("/" + path).lstrip("/")
+
+
+def _split(pattern):
+    """The folders of a pattern before its first wildcard, and the rest (splitWildcards)."""
+    parts = pattern.split("/")
+    count = next((n for n, part in enumerate(parts) if has_wildcard(part)), len(parts))
+    return "/".join(parts[:count]), "/".join(parts[count:])
 
 
 def has_wildcard(path: str) -> bool:

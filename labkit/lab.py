@@ -22,6 +22,7 @@ from labkit import (
 )
 from labkit.builds import Build
 from labkit.dockerfile import parse
+from labkit.edits import Edit
 from labkit.engine import Engine, find, speaking
 from labkit.errors import InputError
 from labkit.experiments import Experiment
@@ -126,11 +127,11 @@ class Lab:
         memory = self._memories.get(key, cache.Memory())
         try:
             recipe = trials.recipe(self.engine, builder, request, self._snapshots)
-        except OSError:  # A file that cannot be read: the builder has said so.
+            said = memory.predict(recipe)
+            self._memories[key] = memory.after(recipe, build.outcomes())
+            return cache.told(said, build.steps)
+        except Exception:  # A build that has run is not lost to a fault in telling why.
             return ()
-        said = memory.predict(recipe)
-        self._memories[key] = memory.after(recipe, build.outcomes())
-        return cache.told(said, build.steps)
 
     def experiment(
         self,
@@ -164,7 +165,7 @@ class Lab:
 
         trials.check_rules(self.engine)
         rounds = trials.Rounds(self.engine, builder, request, build)
-        edits = tuple(edits)
+        edits = _edits(edits, repeat)
         rounds.check(edits)
         try:
             return rounds.run(edits, repeat)
@@ -280,6 +281,21 @@ class Lab:
     def clean(self) -> cleaning.Cleaned:
         """Remove the containers and images that labkit made, and nothing else; see cleaning.py."""
         return cleaning.clean(self.engine)
+
+
+def _edits(edits, repeat):
+    """The edits as a tuple, one alone too; InputError where they are none, or there is no round."""
+    found = (edits,) if isinstance(edits, Edit) else tuple(edits or ())
+    strange = [edit for edit in found if not isinstance(edit, Edit)]
+    if strange or repeat < 1:
+        raise InputError(
+            _("This is no experiment: edits={edits}, repeat={repeat}.").format(
+                edits=strange or "…", repeat=repeat
+            ),
+            _("Edits are made with labkit.edits; repeat is 1 or more."),
+            _('For example: lab.experiment("webapp", [edits.change_file("app.py")])'),
+        )
+    return found
 
 
 def _write(archive, layer, path):

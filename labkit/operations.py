@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from labkit import dockerfile as dockerfiles
 from labkit import expand
 from labkit.dockerfile import Dockerfile, Instruction
+from labkit.errors import DockerfileError
 from labkit.files import File
 from labkit.reasons import Reason, Rule
 from labkit.recipes import Base, Recipe
@@ -71,7 +72,7 @@ class Scene:
 
     `env` is in the order in which the builder keeps it; `origins` says of each variable whether
     ENV or ARG set it. `head` is the number of the operation that the next one stands on. `doubt` is an
-    instruction that sets a variable to what labkit does not know.
+    instruction that sets a variable to what labkit does not know; `kept_env` what the image keeps.
     """
 
     env: dict = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Scene:
     head: int | None = None
     config: dict = field(default_factory=dict)
     doubt: str = ""
+    kept_env: dict = field(default_factory=dict)
 
     def copy(self) -> "Scene":
         """The same, to go on from in another stage."""
@@ -93,6 +95,7 @@ class Scene:
             origins=dict(self.origins),
             args={},
             config=dict(self.config),
+            kept_env=dict(self.kept_env),
         )
 
 
@@ -103,7 +106,7 @@ def outer_args(recipe: Recipe, platform: str) -> dict:
     """
     system, machine, *_variant = [*platform.split("/"), ""]
     values = {}
-    for side in ("BUILD", "TARGET"):
+    for side in ("BUILD", "TARGET") if platform else ():  # The classic builder has none.
         own = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": ""}
         values |= {side + name: value for name, value in own.items()}
     values |= {k: v for k, v in recipe.build_args.items() if k in values}
@@ -138,8 +141,14 @@ def pairs(instruction: Instruction):
 
 
 def trigger(text: str, start: Instruction) -> Instruction:
-    """The instruction that an ONBUILD keeps, in the place of the FROM that sets it off."""
-    parsed: Dockerfile = dockerfiles.parse(f"FROM scratch\n{text}")
+    """The instruction that an ONBUILD keeps, in the place of the FROM that sets it off.
+
+    Raises Unclear for one that cannot be read by itself.
+    """
+    try:
+        parsed: Dockerfile = dockerfiles.parse(f"FROM scratch\n{text}")
+    except DockerfileError as error:  # A heredoc, whose text ONBUILD does not keep with it here.
+        raise expand.Unclear(text) from error
     return replace(
         parsed.instructions[1],
         stage=start.stage,
@@ -170,6 +179,11 @@ def absolute(folder: str, path: str) -> str:
 def base_of(recipe: Recipe, name: str) -> Base | None:
     """The facts of an image, by its name with or without the tag."""
     return recipe.bases.get(name) or recipe.bases.get(name.removesuffix(":latest"))
+
+
+def octal(mode: str | None) -> str | None:
+    """A mode without leading zeros; what is no number stays as it is."""
+    return f"{int(mode, 8):o}" if mode and mode.isdigit() and not set("89") & set(mode) else mode
 
 
 def unread(what: str) -> Reason:

@@ -39,6 +39,7 @@ class Rule(enum.Enum):
     BROKEN = "after a failure"
     BYTES = "bytes of a RUN"
     REMOTE = "remote source"
+    FOLDER = "folder mode"
     UNREAD = "not read"
     OUTSIDE = "outside"
     # what a real build showed
@@ -112,6 +113,10 @@ def _sentences():
             "whether they are the same shows only then."
         ),
         Rule.REMOTE: _("It takes {names}, and what stands there shows only when it is fetched."),
+        Rule.FOLDER: _(
+            "The permissions of the folder {names} have changed: BuildKit notices it only where "
+            "it has not kept the folder from a build before."
+        ),
         Rule.UNREAD: _("labkit does not read {names} as every version of the builder does."),
         Rule.OUTSIDE: _("Builds outside this experiment may have left this step in the cache."),
         Rule.REMEMBERED: _("The cache remembers it from a build before those of this lab."),

@@ -38,6 +38,8 @@ class Snapshots:
         inside = _sent(request, there) if xattrs else context.kept(request)
         found, left_out = {}, {}
         for path, entry, stat_ in there:
+            if not xattrs and stat.S_ISSOCK(stat_.st_mode):
+                continue  # It has no place in a tar.
             if inside is None or path in inside:
                 found[path] = (entry.path, stat_, xattrs)
             else:

@@ -38,6 +38,7 @@ BUILDKIT = {
     Rule.BROKEN: "moby/buildkit solver/edge.go (markFailed)",
     Rule.BYTES: f"{_FILE}: ComputeDigestFunc",
     Rule.REMOTE: "moby/buildkit source/http/httpsource.go (CacheKey)",
+    Rule.FOLDER: "tonistiigi/fsutil diskwriter.go (HandleChange: rewriteMetadata, no NotifyCb)",
     Rule.UNREAD: "moby/buildkit frontend/dockerfile/shell/lex.go: more from version to version",
     Rule.OUTSIDE: _EDGE,
     Rule.COMMENT: "moby/buildkit frontend/dockerfile/parser/parser.go (isComment, ToLower)",

@@ -4,7 +4,9 @@ The learner's folder is copied first, so the edits never touch it. Each round st
 its own (`cold.py`), so nothing that was ever built before can be found in the cache.
 """
 
+import os
 import shutil
+import stat
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +16,7 @@ from labkit import builds, cache, cold
 from labkit import dockerfile as dockerfiles
 from labkit.edits import Bench, Edit
 from labkit.engine import Engine, speaking
-from labkit.errors import ExperimentError, InputError, LabkitError
+from labkit.errors import ExperimentError, FolderError, InputError, LabkitError
 from labkit.experiments import Experiment, Trial
 from labkit.files import mark
 from labkit.recipes import Base, Recipe
@@ -124,6 +126,7 @@ class Rounds:
             for place, edit in enumerate(edits):
                 with self._keeping(edit):
                     said, built, memory = self._trial(edit, bench, bases, memory)
+                bases.built.append(built.image_id)
                 self._keep(number, place, edit, said, built)
 
     def _trial(self, edit, bench, bases, memory):
@@ -135,6 +138,7 @@ class Rounds:
 
         def stands_in(names):
             shown.update({n: self.request.stands_in.get(n, n) for n in names})
+            self._check_stages(bench, names)
             return {name: bases.of(image) for name, image in shown.items()}
 
         request = self._prepare(bench, stands_in)
@@ -144,7 +148,19 @@ class Rounds:
         if built.problem and not built.failed:  # No step failed: the builder itself did.
             raise built.problem
         memory = memory.after(made, built.outcomes())
-        return said, _shown(built, shown), memory
+        told = cache.told(said, built.steps)
+        return said, replace(_shown(built, shown), reasons=told), memory
+
+    def _check_stages(self, bench, names):
+        """A stand-in for an image would take the place of a stage of the same name, too."""
+        stages = dockerfiles.parse(bench.text).stages
+        for name in names:
+            if name.removesuffix(":latest") in stages:
+                raise InputError(
+                    _("A stage has the name of its base, {name}.").format(name=name),
+                    _("An experiment puts a base of its own in the place of that name."),
+                    _("Give the stage another name after AS."),
+                )
 
     def _prepare(self, bench, stands_in):
         more = {"build_args": bench.build_args, "no_cache": bench.no_cache}
@@ -175,17 +191,43 @@ class _Copy:
 
     def __enter__(self):
         self.place = tempfile.TemporaryDirectory()
-        folder = Path(self.place.name, self.request.folder.resolve().name)
-        shutil.copytree(self.request.folder, folder, symlinks=True)
-        inside = self.request.dockerfile.resolve().parent == self.request.folder.resolve()
-        home = folder if inside else Path(self.place.name)
-        dockerfile = home / self.request.dockerfile.name
-        if not inside:
-            shutil.copy2(self.request.dockerfile, dockerfile)
-        return Bench(folder, dockerfile, dict(self.request.build_args))
+        folder = Path(self.place.name, "recipe", self.request.folder.resolve().name)
+        try:
+            shutil.copytree(self.request.folder, folder, symlinks=True, ignore=_special)
+            return Bench(folder, self._dockerfile(folder), dict(self.request.build_args))
+        except (OSError, shutil.Error) as error:
+            self.place.cleanup()
+            raise FolderError(
+                _("The folder {folder} cannot be copied.").format(folder=self.request.folder),
+                str(error),
+                _("An experiment works on a copy: see that you may read all that is in it."),
+            ) from error
+
+    def _dockerfile(self, folder):
+        """The Dockerfile's own copy, a file even where it is a link; it keeps its place."""
+        written = Path(os.path.abspath(self.request.dockerfile))
+        source = Path(os.path.abspath(self.request.folder))
+        inside = written.is_relative_to(source)
+        copy = (
+            folder / written.relative_to(source) if inside else Path(self.place.name, written.name)
+        )
+        text = written.read_bytes()
+        if not inside or copy.is_symlink():
+            copy.unlink(missing_ok=True)
+            copy.write_bytes(text)
+        ignore = written.with_name(written.name + ".dockerignore")
+        if not inside and ignore.is_file():
+            shutil.copy2(ignore, copy.with_name(ignore.name))
+        return copy
 
     def __exit__(self, *_error):
         self.place.cleanup()
+
+
+def _special(folder, names):
+    """What cannot be copied, and no COPY takes: sockets and pipes."""
+    modes = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}
+    return [n for n, m in modes.items() if stat.S_ISSOCK(m) or stat.S_ISFIFO(m)]
 
 
 def _shown(build, shown):

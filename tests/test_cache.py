@@ -224,6 +224,86 @@ def test_a_run_with_a_secret_is_found_by_the_files_below_it():
     assert set(foretell(lines, lines).states()) == {"CACHED"}
 
 
+@pytest.mark.parametrize(
+    "before, after, states",
+    [
+        ("RUN --network=default one", "RUN one", "CACHED"),
+        ("COPY --chmod=0644 a /x", "COPY --chmod=644 a /x", "CACHED"),
+        (
+            "RUN --mount=type=cache,target=/c,uid=0 one",
+            "RUN --mount=type=cache,target=/c,mode=755 one",
+            "CACHED",
+        ),
+        (
+            "RUN --mount=type=secret,id=x one",
+            "RUN --mount=type=secret,target=/run/secrets/x,mode=0400 one",
+            "CACHED",
+        ),
+        ("RUN <<A\n#!/bin/sh\none\nA", "RUN <<B\n#!/bin/sh\none\nB", "RAN"),
+        ("RUN <<A\none\nA", "RUN <<B\none\nB", "CACHED"),
+        ("RUN <<A\none\nA", "RUN <<A\r\none\r\nA\r\n", "RAN"),
+        ("FROM base\nRUN one", "FROM --platform=linux/amd64 base\nRUN one", "CACHED"),
+        ("WORKDIR /a", "WORKDIR /a/", "CACHED"),
+        ("WORKDIR /a\nRUN one", "WORKDIR /a/\nRUN one", "CACHED RAN"),
+    ],
+)
+def test_ways_to_say_the_same_on_buildkit(before, after, states):
+    assert " ".join(foretell(before, after).states()[1:]) == states
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_an_arg_does_not_see_those_of_its_own_line(builder):
+    lines = "ARG A=1 B=$A\nCOPY a /x$B\nRUN one"
+    steps = foretell(lines, lines, builder, build_args={"A": "3"}).steps
+    assert [v.state.value for v in steps[2:]] == ["CACHED", "RAN"]
+
+
+def test_an_env_of_the_stage_below_goes_before_its_arg_on_buildkit():
+    lines = "FROM base AS one\nENV A=1\nARG A=2\nFROM one\nRUN two"
+    assert foretell(lines, lines, build_args={"A": "3"}).states()[4] == "CACHED"
+
+
+def test_a_whole_stage_that_is_mounted_is_found_by_its_bytes():
+    lines = "FROM base AS one\nRUN {}\nFROM base\nRUN --mount=from=one,target=/m two"
+    assert foretell(lines.format("1"), lines.format("2")).states()[3] == "?"
+    lines = "FROM base AS one\nRUN {}\nFROM one\nRUN --mount=from=one,source=/m,target=/m two"
+    assert foretell(lines.format("1"), lines.format("2")).states()[3] == "?"
+
+
+def test_the_mode_of_a_folder_is_left_open_on_buildkit():
+    opened = dict(files().files) | {"d": File("folder", 0o700)}
+    for line, state in (("COPY d /x", "?"), ("COPY a /x", "CACHED")):
+        assert foretell(line, line, context=Files(opened)).states()[1] == state
+        assert foretell(line, line, "classic", Files(opened)).states()[1] in ("RAN", "CACHED")
+
+
+def test_a_pattern_goes_through_a_linked_folder_on_buildkit():
+    linked = {"l": File("link", 0o777, target="d")}
+    contexts = [
+        Files(dict(sorted((dict(files(**c).files) | linked).items()))) for c in ({}, {"d/x": "new"})
+    ]
+    before, after = (recipe("COPY l/* /x/", context=c) for c in contexts)
+    assert cache.predict(before, after).states()[1] == "RAN"
+
+
+def test_proxies_on_the_classic_builder():
+    args = {"build_args": {"http_proxy": "u"}}
+    for lines, states in (
+        ("COPY a /$http_proxy.x\nRUN one", ("RAN", "RAN")),
+        ("ENV http_proxy=v\nRUN one", ("CACHED", "CACHED")),
+        ("RUN one", ("RAN",)),
+    ):
+        assert foretell(lines, lines, "classic", **args).states()[1:] == states
+
+
+def test_an_entrypoint_that_the_classic_builder_never_finds_again():
+    for lines in ('ENTRYPOINT [""]\nRUN one', 'ENTRYPOINT ["e"]\nENTRYPOINT []\nRUN one'):
+        assert foretell(lines, lines, "classic").states()[-1] == "?"
+    lines = "HEALTHCHECK --interval=1m --retries=3 CMD x"
+    other = "HEALTHCHECK --retries=03 --interval=60s CMD x"
+    assert foretell(lines, other, "classic").states()[1] == "CACHED"
+
+
 # The table of rules
 
 

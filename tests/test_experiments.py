@@ -158,6 +158,36 @@ def test_the_learners_own_prediction(lab, builder, app):
         assert len(caught.value.parts()) == 3
 
 
+@with_docker_26
+def test_the_learners_files_are_left_alone_where_links_lead_to_them(lab, app, tmp_path):
+    real = tmp_path / "Dockerfile.real"
+    (app / "Dockerfile").rename(real)
+    (app / "Dockerfile").symlink_to(real)
+    (app / "current").symlink_to(real)
+    os.mkfifo(app / "pipe")
+    before = real.read_bytes()
+    experiment = lab.experiment(app, edits.change_line(2, "ENV GREETING=bye"))
+    assert len(experiment) == 2 and real.read_bytes() == before
+    with pytest.raises(InputError):
+        lab.experiment(app, edits.change_file("current", "changed"))
+    assert real.read_bytes() == before
+
+
+@with_docker_26
+def test_a_dockerfile_in_a_folder_of_its_own_and_on_scratch(lab, builder, app):
+    (app / "docker").mkdir()
+    (app / "docker" / "Dockerfile").write_text("FROM scratch\nCOPY . /all\nCOPY app.py /app.py\n")
+    before = ids(lab)
+    experiment = lab.experiment(
+        app,
+        [edits.change_line(3, "COPY app.py /b.py"), edits.again()],
+        dockerfile="docker/Dockerfile",
+    )
+    assert experiment.wrong == () and experiment[1].states()[1:] == ("RAN", "RAN")
+    assert experiment[2].build.why(2).rule is Rule.SAME
+    assert builder == "classic" or ids(lab) == before
+
+
 # Why it was missed
 
 
@@ -229,6 +259,27 @@ def test_an_edit_that_finds_nothing_is_named_before_anything_is_built(lab, app, 
         lab.experiment(app, [edits.again(), edit])
     assert len(caught.value.parts()) >= 2 and word in str(caught.value)
     assert ids(lab) == before and lab.measured is None
+
+
+@with_docker_26
+@pytest.mark.parametrize(
+    "given, repeat", [(["touch"], 1), (edits.again(), 0), ([edits.again(), None], 1)]
+)
+def test_what_is_no_experiment(lab, app, given, repeat):
+    with pytest.raises(InputError) as caught:
+        lab.experiment(app, given, repeat=repeat)
+    assert len(caught.value.parts()) == 3
+
+
+@with_docker_26
+def test_a_stage_with_the_name_of_its_base(lab, app, machine):
+    name = machine.base.rsplit(":", 1)[0].rsplit("/", 1)[-1]
+    lab.engine.client.images.get(machine.base).tag(name)
+    (app / "Dockerfile").write_text(f"FROM {name} AS {name}\nRUN true\n")
+    with pytest.raises(ExperimentError) as caught:
+        lab.experiment(app)
+    lab.engine.client.images.remove(f"{name}:latest")
+    assert name in str(caught.value) and len(caught.value.parts()) == 3
 
 
 @with_docker_26

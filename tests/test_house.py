@@ -45,7 +45,7 @@ ALLOWED = {
     "recipes": {"dockerfile", "files"},
     "reasons": {"dockerfile", "words"},
     "sources": {"reasons"},
-    "operations": {"dockerfile", "expand", "files", "reasons", "recipes"},
+    "operations": {"dockerfile", "errors", "expand", "files", "reasons", "recipes"},
     "differences": RULES,
     "outcomes": RULES | {"differences"},
     "buildkit_files": RULES,
@@ -100,7 +100,7 @@ ALLOWED = {
     | {"chart_matrix", "chart_slopes", "chart_times"},
     "lab": MODEL
     | {"base", "builders", "cleaning", "containers", "engine", "live", "request", "xray"}
-    | {"cache", "experiments", "guesses", "snapshot", "trials"},
+    | {"cache", "edits", "experiments", "guesses", "snapshot", "trials"},
     "doctor": PURE | {"base", "engine", "request", "units", "views"},
     "__main__": PURE | {"base", "doctor", "engine", "private"},
     "__init__": set(),

@@ -158,6 +158,8 @@ def write(world: World, folder: Path, bases) -> None:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for name, (text, mode, kind) in wanted.items():
         _put(folder / name, text, mode, kind)
+    if (folder / "d").stat().st_mode & 0o777 != world.folder_mode:
+        (folder / "d").chmod(world.folder_mode)
     for name in world.touched:
         os.utime(folder / name, follow_symlinks=False)
 

@@ -123,6 +123,7 @@ class World:
     no_cache: bool = False
     touched: tuple[str, ...] = ()
     base: int = 0
+    folder_mode: int = 0o755
     what: str = "start"
 
     def text(self, bases) -> str:
@@ -271,6 +272,10 @@ class Maker:
         text, mode, kind = world.files[name]
         return replace(world, files=world.files | {name: (text, mode ^ 0o111, kind)})
 
+    def change_folder_mode(self, world, _worlds):
+        mode = 0o750 if world.folder_mode == 0o755 else 0o755
+        return replace(world, folder_mode=mode)
+
     def add_file(self, world, _worlds):
         name = self.random.choice(("new.txt", "d/new", "d/e/new.log", "n/new.txt"))
         return replace(world, files=world.files | {name: (self._word(), 0o644, "file")})
@@ -356,7 +361,7 @@ EDITS = (  # `odd` holds what labkit leaves unpredicted
     ]
     * 2
     + ["delete_line", "comment", "touch", "ignore", "without_cache", "same", "other_base"]
-    + ["other_target", "break_step", "break_step", "odd"]
+    + ["change_folder_mode", "other_target", "break_step", "break_step", "odd"]
 )
 
 
