@@ -106,4 +106,5 @@ def _noted(own, right):
 
 def _marked(own, right):
     word = {True: _("right"), False: _("wrong"), None: ""}[right]
-    return views.Raw(f"{views.raw(own)} {_MARKS[right]} {views.escape(word)}")
+    told = f"{views.raw(own)} {_MARKS[right]} {views.escape(word)}"
+    return views.Raw(f'<span style="white-space: nowrap">{told}</span>')

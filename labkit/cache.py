@@ -130,9 +130,12 @@ def predict(before: Recipe | Memory | None, after: Recipe) -> Prediction:
 def told(prediction: Prediction, steps) -> tuple[Reason, ...]:
     """Why each step of a real build came as it did: what was foreseen, or what it has shown."""
     reasons, cause = [], {}
+    states = {step.instruction: step.state for step in steps}
     for verdict, step in zip(prediction.steps, steps):
         stage = step.instruction.stage
         reason = _told(verdict, step.state, cause.get(stage))
+        if reason.rule is Rule.ABOVE and states.get(reason.cause) is State.CACHED:
+            reason = Reason(Rule.NEW)  # That step was foreseen to run, and did not.
         if reason.rule in (Rule.FORGOTTEN, Rule.BYTES_OTHER) or step.state is State.FAILED:
             cause.setdefault(stage, step)
         reasons.append(reason)

@@ -143,7 +143,6 @@ class Lab:
         target=None,
         build_args=None,
         builder: str | None = None,
-        show: bool = True,
     ) -> Experiment:
         """Build the recipe in a folder, then again after each edit, and lay foreseen against true.
 

@@ -55,7 +55,7 @@ class Rule(enum.Enum):
     UNCOPIED = "file not copied"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reason:
     """Why a step is cached or runs.
 
@@ -76,7 +76,7 @@ class Reason:
         what = self.cause.keyword if self.cause else ""
         return _sentences()[self.rule].format(names=names, line=line, what=what, build=self.build)
 
-    def __str__(self):
+    def __repr__(self):
         return self.sentence
 
 
