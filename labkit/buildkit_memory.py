@@ -29,7 +29,8 @@ _WROTE = (State.CACHED, State.RAN)
 class BuildKitMemory:
     """All results that the builds so far have left; `made` says which build had each last.
 
-    `folders` has the modes of the folders that were sent, -1 for one that had several.
+    `folders` has the modes of the folders that were sent, -1 for one that had several; `unsure`
+    the results of steps that a COPY broke off, so that they may not have come to an end.
     """
 
     links: Mapping[tuple, frozenset] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class BuildKitMemory:
     last: tuple[Outcome, ...] = ()
     builds: int = 0
     folders: Mapping[str, int] = field(default_factory=dict)
+    unsure: frozenset = frozenset()
 
     def judge(self, recipe: Recipe) -> tuple[Outcome, ...]:
         """What each operation of the recipe will come to."""
@@ -57,8 +59,9 @@ class BuildKitMemory:
         made = dict(self.made) | {i: number for o in outcomes for i in o.ids or ()}
         modes = _folders(recipe)
         folders = {p: m if self.folders.get(p, m) == m else -1 for p, m in modes.items()}
+        folders = {**self.folders, **folders}
         return BuildKitMemory(
-            walk.links, walk.results, made, outcomes, number, {**self.folders, **folders}
+            walk.links, walk.results, made, outcomes, number, folders, frozenset(walk.unsure)
         )
 
 
@@ -78,6 +81,7 @@ class _Walk:
         self.fresh: set[str] = set()
         self.vertices: dict[tuple, frozenset] = {}
         self.changed: set[str] = set()
+        self.unsure = set(memory.unsure)
 
     def judge(self):
         for operation in self.plan:
@@ -124,8 +128,9 @@ class _Walk:
     def _keys(self, given: Input):
         if given.operation is None:
             return frozenset({given.key}), False
-        ids = self.outcomes[given.operation].ids or frozenset()
-        return frozenset((i, given.path) for i in ids), bool(given.path)
+        ids = self.outcomes[given.operation].ids
+        keys = frozenset((i, given.path) for i in ids or ())
+        return keys, ids is None or bool(given.path)
 
     def _found(self, own, inputs):
         """For each input the ids that its keys lead to."""
@@ -148,7 +153,8 @@ class _Walk:
         if operation.unclear:
             return State.RAN if self._is_first(inputs[0]) else None
         if hit:
-            return None if self._modes(operation) else State.CACHED
+            unsure = hit <= self.memory.unsure
+            return None if unsure or self._modes(operation) else State.CACHED
         open_inputs = any(more for _keys, more in inputs)
         return None if open_inputs and self._possible(own, inputs) else State.RAN
 
@@ -186,9 +192,18 @@ class _Walk:
         if state is State.RAN and ids:
             self.fresh |= ids
         if ids:
+            self._weigh(state, ids, hit)
             self._save(own, inputs, ids)
             self.vertices.setdefault((own, *inputs), ids)  # An equal operation is this one again.
         return Outcome(operation, state, ids, reason, base_below(operation, self.outcomes))
+
+    def _weigh(self, state, ids, hit):
+        """A step that is called RAN where a COPY broke the build off may have failed itself."""
+        broken = self.states is not None and breaks_off(self.states)
+        if broken and state is State.RAN and (not hit or hit <= self.unsure):
+            self.unsure |= ids
+        elif self.learning and not broken:
+            self.unsure -= ids
 
     def _new(self, own, inputs, anew):
         if anew or any(more for _keys, more in inputs):

@@ -208,6 +208,24 @@ def test_a_link_counts_as_a_copy_where_the_store_cannot_merge():
     assert cache.predict(first, recipe(lines.format("two"), merges=True)).states()[2] == "CACHED"
 
 
+def test_a_step_that_a_copy_broke_off_may_not_have_ended():
+    lines = "FROM base AS one\nRUN one\nFROM base\nRUN two\nCOPY --from=one /none /y"
+    made = recipe(lines)
+    ends = [State.CACHED, State.RAN, State.CACHED, State.RAN, State.FAILED]
+    memory = cache.Memory().after(made, dict(zip(made.dockerfile.instructions, ends)))
+    assert memory.predict(made).states()[3] == "?"
+    ends = [State.CACHED, State.CACHED, State.CACHED, State.CACHED, State.RAN]
+    memory = memory.after(made, dict(zip(made.dockerfile.instructions, ends)))
+    assert set(memory.predict(made).states()) == {"CACHED"}
+
+
+def test_what_stands_on_a_link_that_is_not_predicted_is_not_either():
+    lines = "FROM base AS one\nRUN {}\nFROM base\nCOPY --link --from=one /x /x\nWORKDIR /w"
+    first = recipe(lines.format("one"), merges=True)
+    states = cache.predict(first, recipe(lines.format("two"), merges=True)).states()
+    assert states == ("CACHED", "RAN", "CACHED", "?", "?")
+
+
 def test_a_copy_that_breaks_a_build_off_makes_guesses_of_what_is_called_cached():
     lines = "FROM base AS one\nRUN one\nFROM base\nCOPY a /x\nCOPY --from=one /none /y"
     made = recipe(lines)

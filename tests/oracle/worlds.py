@@ -26,6 +26,7 @@ COMMON = (
     "COPY {file} .",
     "COPY {file} a.txt /dir/",
     "COPY d /dir/{w}/",
+    "COPY d /dir",
     "COPY d/ .",
     "COPY . /all",
     "COPY *.txt /txt/",
@@ -96,6 +97,7 @@ BROKEN = (
     "COPY nothing-here /none",
     "COPY nothing-here /none",
     "ADD http://127.0.0.1:9/x /none",
+    "ADD http://127.0.0.1:9/x /none",
 )
 CACHE_OPTIONS = ("", ",id=x", ",id=y", ",sharing=locked")
 PATTERNS = (
@@ -139,7 +141,7 @@ class Maker:
         self.random, self.buildkit = source, builder == "buildkit"
 
     def world(self) -> World:
-        count = self.random.choice((1, 1, 1, 2, 2, 3))
+        count = self.random.choice((1, 1, 2, 2, 3))
         total = self.random.randint(5, 12)
         stages = [self._stage(n, max(1, total // count)) for n in range(count)]
         files = {name: (self._word(), 0o644, "file") for name in NAMES}
@@ -321,7 +323,7 @@ class Maker:
         return replace(world, base=1 - world.base)
 
     def other_target(self, world, _worlds):
-        names = [None, *(f"s{n}" for n in range(len(world.stages)))]
+        names = [None, *(f"s{n}" for n in range(max(1, len(world.stages) - 1)))]
         return replace(world, target=self.random.choice(names))
 
     def odd(self, world, _worlds):
@@ -361,7 +363,15 @@ EDITS = (  # `odd` holds what labkit leaves unpredicted
     ]
     * 2
     + ["delete_line", "comment", "touch", "ignore", "without_cache", "same", "other_base"]
-    + ["change_folder_mode", "other_target", "break_step", "break_step", "odd"]
+    + [
+        "change_folder_mode",
+        "other_target",
+        "change_folder_mode",
+        "other_target",
+        "break_step",
+        "break_step",
+        "odd",
+    ]
 )
 
 
