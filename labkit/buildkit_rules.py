@@ -47,6 +47,8 @@ class _Reading:
     def __init__(self, recipe: Recipe):
         self.recipe, self.dockerfile = recipe, recipe.dockerfile
         self.escape = recipe.dockerfile.escape
+        self.stages = recipe.dockerfile.stages
+        self.ambiguous = len(set(self.stages)) < len(self.stages)
         self.done: list[Operation] = []
         self.scenes: dict[int, Scene] = {}
         self.platform = next((b.platform for b in recipe.bases.values()), "linux/amd64")
@@ -67,8 +69,8 @@ class _Reading:
             return  # CMD, LABEL, EXPOSE, ...: written into the config, no operation.
         self.hidden = hidden
         try:
-            if len(set(self.dockerfile.stages)) < len(self.dockerfile.stages):
-                raise Unclear(", ".join(self.dockerfile.stages))  # Which one a step is of: unclear.
+            if self.ambiguous:
+                raise Unclear(", ".join(self.stages))  # Which stage a step is of is not told.
             act(instruction, scene)
         except Unclear as error:
             reason = unread(str(error))
