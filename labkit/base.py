@@ -201,7 +201,9 @@ def _derived(engine, plain, extras, say, make):
             image=name, plain=plain
         )
     )
-    _build(engine, name, {"Dockerfile": _dockerfile(plain, stamp, extras), **_files(extras)})
+    files = {"Dockerfile": _dockerfile(plain, stamp, extras), **_files(extras)}
+    if fault := build(engine, name, files):
+        raise _cannot_make(fault)
     return name
 
 
@@ -227,7 +229,8 @@ def _dockerfile(plain, stamp, extras):
     return "\n".join(lines) + "\n"
 
 
-def _build(engine, name, files):
+def build(engine: Engine, name: str, files: dict[str, str]) -> str:
+    """Build an image of a few texts, path -> text, with the classic builder; "" or what failed."""
     try:
         events = engine.client.api.build(
             fileobj=_packed(files),
@@ -239,9 +242,8 @@ def _build(engine, name, files):
         )
         faults = [event["error"] for event in events if "error" in event]
     except FAULTS as error:
-        raise _cannot_make(str(error)) from error
-    if faults:
-        raise _cannot_make(faults[0])
+        return str(error)
+    return faults[0] if faults else ""
 
 
 def _files(extras):

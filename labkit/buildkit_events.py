@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from labkit.progress import Reader, Row, State, Step
+from labkit.progress import Reader, Row, State, Step, neighbour
 
 _NUMBERED = re.compile(r"^\[(?:(?P<stage>\S+) )? *(?P<number>\d+)/\d+\] (?P<rest>.*)", re.S)
 _CONTEXT = re.compile(r"^\[context (?P<name>\S+)\] (?!load metadata)")
@@ -272,17 +272,8 @@ def _fill(states):
     """Give the steps without a vertex the state of their neighbour."""
     filled = [states[0]]
     for position, state in enumerate(states[1:], 1):
-        filled.append(state or _neighbour(filled[-1], states[position:], filled))
+        filled.append(state or neighbour(filled, filter(None, states[position:])))
     return filled
-
-
-def _neighbour(before, after, filled):
-    if before in (State.FAILED, State.NOT_REACHED):
-        return State.NOT_REACHED
-    if len(filled) > 1:
-        return before
-    following = next((state for state in after if state), State.CACHED)
-    return State.RAN if following is State.FAILED else following
 
 
 def _seconds(stamp: str) -> float:

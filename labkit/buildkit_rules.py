@@ -25,6 +25,7 @@ from labkit.operations import (
     octal,
     outer_args,
     pairs,
+    scene_on,
     trigger,
     unread,
 )
@@ -118,7 +119,7 @@ class _Reading:
             facts = {"base": base.key if base else name}
             if base and self._platform(start) not in (None, base.platform):
                 unclear = unread(start.text)
-            scene = _scene(base) if base else scene
+            scene = scene_on(base, kept_env=dict(base.env)) if base else scene
         scene.kept_env.setdefault("PATH", PATH)
         for key, value in scene.kept_env.items():  # They go before an ARG of the stage below.
             _put(scene, key, value, scene.origins.get(key, "ENV"))
@@ -333,19 +334,13 @@ class _Reading:
             files = self.recipe.files
             return files.once(("buildkit", *paths), lambda: taken(files, paths))
         path = "\0".join(sorted(paths))
-        number = self._stage(origin)
+        number = self.dockerfile.named(origin)
         if number is not None:
             if number not in self.scenes:
                 raise Unclear(origin)  # A later stage, or one that only an ONBUILD names.
             return Input(operation=self.scenes[number].head, path=path)
         base = base_of(self.recipe, origin)
         return Input(key=mark(("image", base.key, path))) if base else unread(origin)
-
-    def _stage(self, name):
-        names = [known.lower() for known in self.dockerfile.stages]
-        if name.lower() in names:
-            return len(names) - 1 - names[::-1].index(name.lower())
-        return int(name) if name.isdigit() and int(name) < len(names) else None
 
     def _remote(self, source, instruction):
         """ADD of an address: what it gives is known beforehand only with --checksum.
@@ -365,17 +360,6 @@ _MOUNT = {
     "readonly": "ro",
     "readwrite": "rw",
 }
-
-
-def _scene(base) -> Scene:
-    return Scene(
-        kept_env=dict(base.env),
-        origins={name: "base" for name, _value in base.env},
-        folder=base.folder or "/",
-        user=base.user,
-        shell=base.shell,
-        triggers=base.triggers,
-    )
 
 
 def _secret(name, target):

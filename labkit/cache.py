@@ -13,7 +13,7 @@ from labkit import views
 from labkit.buildkit_memory import BuildKitMemory
 from labkit.classic_memory import ClassicMemory
 from labkit.dockerfile import Instruction
-from labkit.progress import State
+from labkit.progress import State, neighbour
 from labkit.reasons import Reason, Rule
 from labkit.recipes import Recipe
 from labkit.unheeded import unheeded
@@ -198,10 +198,7 @@ def _stage(rows):
 
 
 def _neighbour(before, after):
-    last = before[-1].state
-    if last in (State.FAILED, State.NOT_REACHED):
-        return State.NOT_REACHED, before[-1].reason
-    if len(before) > 1:
-        return last, Reason(Rule.NEIGHBOUR)
-    following = next((r.state for r in after if not isinstance(r, Instruction)), State.CACHED)
-    return State.RAN if following is State.FAILED else following, Reason(Rule.NEIGHBOUR)
+    below = (row.state for row in after if not isinstance(row, Instruction))
+    state, last = neighbour([verdict.state for verdict in before], below), before[-1]
+    stopped = last.state in (State.FAILED, State.NOT_REACHED)
+    return state, last.reason if stopped else Reason(Rule.NEIGHBOUR)

@@ -25,6 +25,7 @@ from labkit.operations import (
     flag,
     outer_args,
     pairs,
+    scene_on,
     trigger,
     unread,
 )
@@ -265,11 +266,8 @@ class _Reading:
 
     def _elsewhere(self, origin, sources):
         path = "\0".join(sources)
-        names = [known.lower() for known in self.dockerfile.stages]
-        number = names.index(origin.lower()) if origin.lower() in names else None
-        if number is None and origin.isdigit() and int(origin) < len(names):
-            number = int(origin)
-        if number is not None and number in self.scenes:
+        number = self.dockerfile.named(origin)
+        if number in self.scenes:
             return Input(operation=self.scenes[number].head, path=path)
         base = base_of(self.recipe, origin)
         return Input(key=mark((base.image_id, path)), path=path) if base else unread(origin)
@@ -277,13 +275,9 @@ class _Reading:
 
 def _scene(base) -> Scene:
     set_already = {"health": "Healthcheck", "entrypoint": "Entrypoint"}
-    return Scene(
+    return scene_on(
+        base,
         env=dict(base.env),
-        origins={name: "base" for name, _value in base.env},
-        folder=base.folder or "/",
-        user=base.user,
-        shell=base.shell,
-        triggers=base.triggers,
         config={name: bool(base.config.get(key)) for name, key in set_already.items()},
         doubt=_doubt(base),
     )

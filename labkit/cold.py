@@ -5,15 +5,12 @@ alone: neither used nor emptied.
 """
 
 import contextlib
-import io
 import secrets
-import tarfile
 
 import docker
 
 from labkit import base
-from labkit.context import add_text
-from labkit.engine import FAULTS, Engine, speaking
+from labkit.engine import Engine, speaking
 from labkit.errors import BaseError, LabkitError
 from labkit.words import _
 
@@ -32,7 +29,7 @@ class Bases:
 
     def of(self, image: str) -> str:
         """The cold base that was made from an image; one for all the names that it has."""
-        key = image_id(self._engine, image)
+        key = _inspected(self._engine, image)["Id"]
         if key not in self.made:
             self.made[key] = derive(self._engine, image)
         return self.made[key]
@@ -49,44 +46,23 @@ class Bases:
                 _gone(self._engine.client.api, image)
 
 
-def image_id(engine: Engine, image: str) -> str:
-    """The id of an image, which is pulled where it is not there; BaseError where it cannot be had."""
-    if not (base.present(engine, image) or base.pull(engine, image)):
-        raise _no_base(image, _("It is not in the engine and no registry gave it."))
-    with speaking(_("The engine does not tell about the image {name}.").format(name=image)):
-        return engine.client.api.inspect_image(image)["Id"]
-
-
 def derive(engine: Engine, image: str) -> str:
     """Make one cold base; its name."""
+    if (_inspected(engine, image).get("Config") or {}).get("OnBuild"):
+        raise _no_base(image, _("It has ONBUILD triggers, which would run beforehand."))
     name = f"labkit/cold:{secrets.token_hex(6)}"
-    try:
-        found = engine.client.api.inspect_image(image)
-        if (found.get("Config") or {}).get("OnBuild"):
-            raise _no_base(image, _("It has ONBUILD triggers, which would run beforehand."))
-        events = engine.client.api.build(
-            fileobj=_recipe(image),
-            custom_context=True,
-            tag=name,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        faults = [event["error"] for event in events if "error" in event]
-    except FAULTS as error:
-        raise _no_base(image, str(getattr(error, "explanation", None) or error)) from error
-    if faults:
-        raise _no_base(image, faults[0])
+    text = f"FROM {image}\nCOPY word /{_FILE}\n"
+    if fault := base.build(engine, name, {"Dockerfile": text, "word": secrets.token_hex(16)}):
+        raise _no_base(image, fault)
     return name
 
 
-def _recipe(image):
-    data = io.BytesIO()
-    with tarfile.open(mode="w", fileobj=data) as archive:
-        add_text(archive, "Dockerfile", f"FROM {image}\nCOPY word /{_FILE}\n")
-        add_text(archive, "word", secrets.token_hex(16) + "\n")
-    data.seek(0)
-    return data
+def _inspected(engine, image):
+    """What the engine tells of an image, which is pulled where it is not there."""
+    if not (base.present(engine, image) or base.pull(engine, image)):
+        raise _no_base(image, _("It is not in the engine and no registry gave it."))
+    with speaking(_("The engine does not tell about the image {name}.").format(name=image)):
+        return engine.client.api.inspect_image(image)
 
 
 def _no_base(image, tried):
@@ -106,10 +82,7 @@ def remove(engine: Engine, name: str) -> None:
         except docker.errors.ImageNotFound:
             return
         for image in _built_on(api, layers):
-            try:
-                api.remove_image(image, force=True)
-            except (docker.errors.ImageNotFound, docker.errors.APIError):
-                continue  # A child of it is still to go, or it went with one.
+            _gone(api, image)
         _gone(api, name)
 
 
@@ -117,7 +90,7 @@ def _gone(api, name):
     try:
         api.remove_image(name, force=True)
     except docker.errors.APIError:
-        pass  # It went with another, or somebody uses it by now.
+        pass  # It went with another, a child of it is still to go, or somebody uses it.
 
 
 def _built_on(api, layers):

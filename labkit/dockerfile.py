@@ -86,6 +86,13 @@ class Dockerfile:
         froms = [i for i in self.instructions if i.keyword == "FROM"]
         return tuple(_stage_name(i) or f"stage-{n}" for n, i in enumerate(froms))
 
+    def named(self, name: str) -> int | None:
+        """The stage of this name, the last where two share it, or of this number; None for none."""
+        places = [n for n, known in enumerate(self.stages) if known.lower() == name.lower()]
+        if places:
+            return places[-1]
+        return int(name) if name.isdigit() and int(name) < len(self.stages) else None
+
     def final_stage(self, target: str | None = None) -> int:
         """The number of the stage that is built: `target`, else the last.
 
@@ -155,7 +162,7 @@ class Dockerfile:
     def workdirs_at_root(self, build_args: dict | None = None) -> set[Instruction]:
         """The WORKDIRs that lead to /: BuildKit has no step for them.
 
-        Where an image has a WORKDIR of its own, a relative one is taken from / all the same.
+        A relative one is taken from /, since the WORKDIR of a base image is not known here.
         """
         found, ends = set(), []
         for number in range(len(self.stages)):

@@ -25,8 +25,7 @@ def word(text: str, values: Mapping[str, str], escape: str = "\\") -> str:
     >>> word("'$A' \\"$A\\"/${B:-c}", {"A": "x"})
     '$A x/c'
     """
-    found, end = _until(text, 0, "", values, escape)
-    return found
+    return _until(text, 0, "", values, escape)[0]
 
 
 def loose(text: str, values: Mapping[str, str]) -> str:
@@ -40,8 +39,7 @@ def loose(text: str, values: Mapping[str, str]) -> str:
 
 def text(source: str, values: Mapping[str, str]) -> str:
     """A heredoc's text: variables are put in, quotes are left (Lex's SkipProcessQuotes)."""
-    found, end = _until(source, 0, "", values, "\\", quotes=False)
-    return found
+    return _until(source, 0, "", values, "\\", quotes=False)[0]
 
 
 def _until(source, at, stop, values, escape, quotes=True):

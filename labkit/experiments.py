@@ -1,6 +1,6 @@
 """`Experiment`: a recipe built for real after each of several edits; foreseen against true.
 
-A record; `trials.run` makes it.
+A record; `trials.Rounds` makes it.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """The files of a build context as the builders see them, and what a COPY takes of them.
 
-A `File` holds what counts for a cache key and what does not, such as the mtime. `Files.select`
+A `File` holds what counts for a cache key and what does not, such as the mtime. `Files.take`
 gives what a source path of COPY, ADD or a mount takes.
 """
 
@@ -120,15 +120,15 @@ class Files:
         own = here.bare if here else ""
         return Taken(mark("\0".join([own, *listed])), ({path: here} if here else {}) | found)
 
-    def follow(self, path: str, last: bool = True) -> str | None:
-        """The path with links put in, the `last` name's too; None where it leads nowhere."""
+    def follow(self, path: str) -> str | None:
+        """The path with all links put in; None where it leads nowhere."""
         done, rest, steps = "", [n for n in path.split("/") if n], 0
         while rest:
             done = posixpath.join(done, rest.pop(0))
             here = self.files.get(done)
             if here is None:
                 return None
-            if here.kind == LINK and (rest or last):
+            if here.kind == LINK:
                 steps += 1
                 if steps > 255:
                     return None

@@ -99,6 +99,18 @@ class Scene:
         )
 
 
+def scene_on(base: Base, **more) -> Scene:
+    """How things stand right on a base image; each rule set keeps its variables in its own way."""
+    return Scene(
+        origins={name: "base" for name, _value in base.env},
+        folder=base.folder or "/",
+        user=base.user,
+        shell=base.shell,
+        triggers=base.triggers,
+        **more,
+    )
+
+
 def outer_args(recipe: Recipe, platform: str) -> dict:
     """The values of the ARGs above the first FROM, and of those that the builder sets itself.
 

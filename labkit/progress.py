@@ -27,6 +27,21 @@ class State(enum.Enum):
     NOT_REACHED = "NOT_REACHED"
 
 
+def neighbour(above, below) -> State | None:
+    """The state of a step that the builder has none for, such as metadata on BuildKit.
+
+    It is that of the step above it, or right after FROM of the step below; `above` are the
+    states down to it, FROM first, `below` those further down that the builder has.
+    """
+    last = above[-1]
+    if last in (State.FAILED, State.NOT_REACHED):
+        return State.NOT_REACHED
+    if len(above) > 1:
+        return last
+    following = next(iter(below), State.CACHED)
+    return State.RAN if following is State.FAILED else following
+
+
 @dataclass(frozen=True)
 class Step:
     """One instruction as the builder carried it out.

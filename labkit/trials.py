@@ -225,7 +225,7 @@ class _Copy:
 
 
 def _special(folder, names):
-    """What cannot be copied, and no COPY takes: sockets and pipes."""
+    """What cannot be copied: sockets and pipes."""
     modes = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}
     return [n for n, m in modes.items() if stat.S_ISSOCK(m) or stat.S_ISFIFO(m)]
 

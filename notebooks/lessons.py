@@ -21,7 +21,6 @@ import argparse
 import hashlib
 import os
 import re
-import secrets
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -311,28 +310,19 @@ def cold(engine, folder: Path = HERE):
     that the lessons use stand again for the images that they stood for.
     """
     from labkit import base
+    from labkit import cold as bases
 
-    made = Base(f"labkit/base:cold-{secrets.token_hex(4)}")
-    made.parent = base.choose(engine, print)
-    layers = _derive(engine, made)
+    parent = base.choose(engine, print)
+    made = Base(bases.derive(engine, parent))
+    made.parent = parent
     before = {tag: _image(engine, tag) for tag in _tags(folder)}
     try:
         yield made
     finally:
-        _remove_built_on(engine, layers)
+        bases.remove(engine, made)
         for tag, image in before.items():
             if image and not _image(engine, tag):
                 image.tag(tag)
-        engine.client.images.remove(made)
-
-
-def _derive(engine, name):
-    """Make the base; the digests of its layers."""
-    text = f"FROM {name.parent}\nCOPY Dockerfile /etc/labkit-cold\n# {secrets.token_hex(16)}\n"
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "Dockerfile").write_text(text)
-        image, _log = engine.client.images.build(path=folder, tag=name, rm=True)
-    return image.attrs["RootFS"]["Layers"]
 
 
 def _tags(folder):
@@ -350,14 +340,6 @@ def _image(engine, name):
         return engine.client.images.get(name)
     except ImageNotFound:
         return None
-
-
-def _remove_built_on(engine, layers):
-    """Remove what stands on these layers: the images of this run, named or not."""
-    for found in engine.client.api.images(filters={"label": "labkit"}, quiet=True):
-        image = _image(engine, found)
-        if image and image.attrs["RootFS"]["Layers"][: len(layers)] == layers:
-            engine.client.images.remove(image.id, force=True)
 
 
 # The command line

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from io import BytesIO
-from itertools import combinations, groupby
+from itertools import groupby
 from pathlib import Path
 
 import matplotlib
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from labkit import builds, chart_words, charts, dockerfile, recording, units
@@ -19,6 +18,7 @@ from labkit.chart_blocks import blocks, clearly_largest, gather, largest
 from labkit.errors import InputError
 from labkit.history import History
 from labkit.layers import Layer
+from tests.figures import assert_readable, boxes
 
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))
 ENV, MB = None, 10**6
@@ -58,23 +58,8 @@ def kinds(count):
     yield made([ENV] * (count - 1), tag=LONG_NAME)
 
 
-def boxes(chart):
-    """The extents of all texts, in pixels."""
-    renderer = FigureCanvasAgg(chart).get_renderer()
-    return [(t.get_text(), t.get_window_extent(renderer)) for t in chart.axes[0].texts]
-
-
 def patches(chart, gid):
     return [p for p in chart.axes[0].patches if p.get_gid() == gid]
-
-
-def assert_readable(chart):
-    found = boxes(chart)
-    for (one, a), (other, b) in combinations(found, 2):
-        assert not a.overlaps(b), (one, other)
-    width, height = chart.bbox.width, chart.bbox.height
-    for text, box in found:
-        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
 
 
 @pytest.fixture(params=["en", "ru"])

@@ -3,11 +3,9 @@
 import random
 import re
 from dataclasses import replace
-from itertools import combinations
 
 import matplotlib
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from labkit import Lab, builds, charts, dockerfile, edits, views
 from labkit import chart_parts as parts
@@ -17,6 +15,7 @@ from labkit.errors import InputError
 from labkit.experiments import Experiment, Trial
 from labkit.progress import State, Step
 from labkit.reasons import Reason, Rule
+from tests import figures
 from tests.conftest import with_docker_26, write_recipe
 
 STATES = {"c": State.CACHED, "r": State.RAN, "f": State.FAILED, ".": State.NOT_REACHED, "?": None}
@@ -92,12 +91,6 @@ def costs(states, *, count=4, rounds=1, scale=1.0):
     return Experiment((trial(None, "crrrr", **more), *changed))
 
 
-def boxes(chart):
-    """The extents of all texts, in pixels."""
-    renderer = FigureCanvasAgg(chart).get_renderer()
-    return [(t.get_text(), t.get_window_extent(renderer)) for t in chart.axes[0].texts]
-
-
 def texts(chart):
     return [text.get_text() for text in chart.axes[0].texts]
 
@@ -113,12 +106,7 @@ def cells(chart):
 
 
 def assert_readable(chart):
-    found = boxes(chart)
-    for (one, a), (other, b) in combinations(found, 2):
-        assert not a.overlaps(b), (one, other)
-    width, height = chart.bbox.width, chart.bbox.height
-    for text, box in found:
-        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
+    figures.assert_readable(chart)
     assert chart.png().startswith(b"\x89PNG")
 
 

@@ -62,7 +62,7 @@ ALLOWED = {
     "guesses": PURE | {"cache", "dockerfile", "besides", "live", "progress", "views"},
     "ignore": set(),
     "snapshot": {"context", "files", "ignore"},
-    "cold": PURE | {"base", "context", "engine"},
+    "cold": PURE | {"base", "engine"},
     "trials": MODEL
     | RULES
     | {"cache", "cold", "edits", "engine", "experiments", "request", "snapshot"},

@@ -13,25 +13,20 @@ import sys
 import tarfile
 import tempfile
 import time
-import uuid
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
-from labkit import Lab, cache
-from labkit import dockerfile as dockerfiles
+from labkit import Lab, cache, cold, trials
 from labkit.errors import LabkitError
 from labkit.experiments import right
 from labkit.reasons import Rule
-from labkit.recipes import Recipe
 from labkit.request import prepare
 from labkit.snapshot import Snapshots
 from labkit.sources import SOURCES
-from labkit.trials import base_facts
 from tests.oracle.worlds import World, scenarios
 
 PLACES = (
@@ -53,7 +48,7 @@ class Tally:
     notes: Counter = field(default_factory=Counter)
     wrong: list = field(default_factory=list)
 
-    def take(self, prediction, build, world, story) -> list[str]:
+    def take(self, prediction, build, story) -> list[str]:
         """Compare a prediction with the build; the lines of what was wrong."""
         lines = []
         verdicts = zip(prediction.steps, build.steps, right(prediction, build))
@@ -84,67 +79,31 @@ class Oracle:
 
     def play(self, worlds: tuple[World, ...]) -> None:
         """Build one world after the other; AssertionError where a prediction was wrong."""
-        with tempfile.TemporaryDirectory() as folder, self._bases() as bases:
-            facts = {name: base_facts(self.lab.engine, name) for name in bases}
-            memory, snapshots, story = cache.Memory(shares_scratch=True), Snapshots(), []
-            for number, world in enumerate(worlds):
-                recipe = self._recipe(world, Path(folder), bases, facts, snapshots)
-                foreseen = memory.predict(recipe)
-                build = self._build(world, Path(folder))
-                story.append(_tell(number, world, bases, foreseen, build))
-                lines = self.tally.take(foreseen, build, world, story)
-                assert not lines, "\n".join(lines)
-                memory = memory.after(recipe, {s.instruction: s.state for s in build.steps})
-
-    def _recipe(self, world, folder, bases, facts, snapshots):
-        write(world, folder, bases)
-        request = prepare(
-            self.builder,
-            folder,
-            lambda _names: {},
-            target=world.target,
-            build_args=world.build_args,
-        )
-        return Recipe(
-            dockerfiles.parse(request.text),
-            snapshots.take(self.builder, request),
-            world.build_args,
-            world.target,
-            facts,
-            world.no_cache,
-            self.builder,
-            merges=self.lab.engine.store == "containerd",
-            engine=tuple(map(int, self.lab.engine.version.split(".")[:2])),
-        )
-
-    def _build(self, world, folder):
-        more = {"target": world.target, "build_args": world.build_args, "no_cache": world.no_cache}
-        return self.lab.build(folder, tag="oracle", show=False, **more)
-
-    @contextmanager
-    def _bases(self):
-        """Two bases that nothing was built on: each has a file of its own."""
-        names = [self._cold() for _n in range(2)]
+        engine, bases = self.lab.engine, []
         try:
-            yield names
+            bases += [cold.derive(engine, self.base) for _n in range(2)]
+            with tempfile.TemporaryDirectory() as folder:
+                self._play(worlds, Path(folder), bases)
         finally:
-            for name in names:
-                self.lab.engine.client.images.remove(name, force=True)
+            for name in bases:
+                cold.remove(engine, name)
 
-    def _cold(self):
-        name = f"labkit-test/cold:{uuid.uuid4().hex[:12]}"
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w") as archive:
-            for path, text in (
-                ("Dockerfile", f"FROM {self.base}\nCOPY nonce /\n"),
-                ("nonce", name),
-            ):
-                info = tarfile.TarInfo(path)
-                info.size = len(text)
-                archive.addfile(info, io.BytesIO(text.encode()))
-        data.seek(0)
-        list(self.lab.engine.client.api.build(fileobj=data, custom_context=True, tag=name, rm=True))
-        return name
+    def _play(self, worlds, folder, bases):
+        memory, snapshots, story = cache.Memory(shares_scratch=True), Snapshots(), []
+        for number, world in enumerate(worlds):
+            write(world, folder, bases)
+            request = prepare(self.builder, folder, lambda _names: {}, **_options(world))
+            recipe = trials.recipe(self.lab.engine, self.builder, request, snapshots)
+            foreseen = memory.predict(recipe)
+            build = self.lab.build(folder, tag="oracle", show=False, **_options(world))
+            story.append(_tell(number, world, bases, foreseen, build))
+            lines = self.tally.take(foreseen, build, story)
+            assert not lines, "\n".join(lines)
+            memory = memory.after(recipe, build.outcomes())
+
+
+def _options(world):
+    return {"target": world.target, "build_args": world.build_args, "no_cache": world.no_cache}
 
 
 def write(world: World, folder: Path, bases) -> None:
